@@ -1,0 +1,268 @@
+"""What the parts of Archfront say to each other: proposals, evaluations, metrics, objectives, constraints.
+
+Light dataclasses only; every package may import this module.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+Direction = Literal["max", "min"]
+Kind = Literal["measured", "predicted"]
+
+METRICS: dict[str, tuple[Direction, str, str]] = {
+    "accuracy": ("max", "fraction", "top-1 accuracy on the validation split, which selection uses"),
+    "test_accuracy": ("max", "fraction", "top-1 accuracy on the untouched test split, which reports use"),
+    "loss": ("min", "nats", "cross-entropy on the validation split"),
+    "params": ("min", "", "trainable parameters"),
+    "macs": ("min", "", "multiply-accumulates of one forward pass of one input"),
+    "activations": ("min", "", "elements of the outputs of all convolutions, linear layers and matrix products"),
+    "latency_ms": ("min", "ms", "latency of the deployed network on a device"),
+    "throughput": ("max", "1/s", "inputs per second on a device"),
+    "peak_memory_mb": ("min", "MB", "peak memory on a device"),
+    "energy_mj": ("min", "mJ", "energy of one inference on a device"),
+}
+"""The metrics every part knows: direction, unit, meaning. On a device the name carries it: `latency_ms@pixel6`."""
+
+
+class WrongUse(ValueError):
+    """Wrong input from the user: one line that names the cause and the cure. The command line exits with 2."""
+
+
+class Status(StrEnum):
+    """How an evaluation ended; everything but `OK` is an outcome with a reason, never a crash of the search."""
+
+    OK = "ok"
+    INFEASIBLE = "infeasible"
+    DIVERGED = "diverged"
+    OUT_OF_MEMORY = "out_of_memory"
+    TIMED_OUT = "timed_out"
+    UNSUPPORTED = "unsupported"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A metric to maximise or minimise."""
+
+    metric: str
+    direction: Direction
+
+    @classmethod
+    def parse(cls, text: str) -> "Objective":
+        """`accuracy`, `latency_ms@pixel6` (known directions), or `NAME:max` and `NAME:min` for any metric."""
+        name, _, direction = text.strip().partition(":")
+        known = METRICS.get(name.partition("@")[0])
+        if direction in ("max", "min"):
+            return cls(name, "max" if direction == "max" else "min")
+        if direction or known is None:
+            raise WrongUse(f"objective '{text}': say NAME:max or NAME:min; known without: {', '.join(METRICS)}")
+        return cls(name, known[0])
+
+    def loss(self, value: float) -> float:
+        """The value turned so that less is better."""
+        return -value if self.direction == "max" else value
+
+    def __str__(self) -> str:
+        return f"{self.metric}:{self.direction}"
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """An upper or lower bound on a metric that a candidate must keep."""
+
+    metric: str
+    bound: float
+    upper: bool = True
+
+    @classmethod
+    def parse(cls, text: str) -> "Constraint":
+        """`params<=200k`, `latency_ms@pixel6 <= 5`, `accuracy>=0.9`; numbers may end in k, M or G."""
+        match = re.fullmatch(r"\s*([^\s<>=]+)\s*(<=|>=)\s*([-+.\deE]+)\s*([kKMG]?)\s*", text)
+        try:
+            if match is None:
+                raise ValueError(text)
+            number = float(match[3]) * {"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}[match[4]]
+        except ValueError:
+            raise WrongUse(f"constraint '{text}': say METRIC<=NUMBER or METRIC>=NUMBER, as in params<=200k") from None
+        return cls(match[1], number, match[2] == "<=")
+
+    def excess(self, value: float) -> float:
+        """By how much the value breaks the bound, relative to it; 0 when it is kept."""
+        over = value - self.bound if self.upper else self.bound - value
+        return max(0.0, over / abs(self.bound) if self.bound else over)
+
+    def __str__(self) -> str:
+        return f"{self.metric}{'<=' if self.upper else '>='}{self.bound:g}"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What is kept of a measurement's raw samples."""
+
+    n: int
+    p10: float
+    p50: float
+    p90: float
+    p99: float
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a measurement was got. Two values compare only when device, runtime, precision, threads and batch agree."""
+
+    device: str = ""
+    runtime: str = ""
+    runtime_version: str = ""
+    precision: str = ""
+    threads: int | None = None
+    batch: int | None = None
+    input_shape: tuple[int, ...] = ()
+    host: str = ""
+    protocol: str = ""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One named figure of a candidate. `low` and `high` bound it (95 %), where its spread is known."""
+
+    name: str
+    value: float
+    unit: str = ""
+    kind: Kind = "measured"
+    low: float | None = None
+    high: float | None = None
+    summary: Summary | None = None
+    provenance: Provenance = field(default_factory=Provenance)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file that an evaluation left, below the study's folder."""
+
+    kind: str
+    path: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A candidate that a controller wants evaluated.
+
+    `fidelity` is the training budget in epochs, None for the evaluator's full one. `origin` says how it was made
+    (`random`, `mutation`, `crossover` …), `parents` from which digests. `number` is its place in the study.
+    """
+
+    architecture: Any
+    digest: str
+    fidelity: int | None = None
+    parents: tuple[str, ...] = ()
+    origin: str = ""
+    number: int = -1
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What became of a proposal."""
+
+    proposal: Proposal
+    status: Status = Status.OK
+    reason: str = ""
+    metrics: tuple[Metric, ...] = ()
+    seconds: float = 0.0
+    artifacts: tuple[Artifact, ...] = ()
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Metric values by name."""
+        return {metric.name: metric.value for metric in self.metrics}
+
+    def joined(self, other: "Evaluation") -> "Evaluation":
+        """This evaluation with the outcome of a further part of it; the first that isn't OK decides the status."""
+        status, reason = (self.status, self.reason) if self.status != Status.OK else (other.status, other.reason)
+        return replace(
+            self,
+            status=status,
+            reason=reason,
+            metrics=self.metrics + other.metrics,
+            seconds=self.seconds + other.seconds,
+            artifacts=self.artifacts + other.artifacts,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The outcome without its proposal, as JSON values."""
+        return {
+            "status": str(self.status),
+            "reason": self.reason,
+            "metrics": [asdict(metric) for metric in self.metrics],
+            "seconds": self.seconds,
+            "artifacts": [asdict(artifact) for artifact in self.artifacts],
+        }
+
+    @classmethod
+    def from_json(cls, proposal: Proposal, value: Mapping[str, Any]) -> "Evaluation":
+        """What `to_json` wrote, for `proposal`."""
+        return cls(
+            proposal,
+            Status(value["status"]),
+            value["reason"],
+            tuple(_metric(metric) for metric in value["metrics"]),
+            value["seconds"],
+            tuple(Artifact(**artifact) for artifact in value["artifacts"]),
+        )
+
+
+def _metric(value: Mapping[str, Any]) -> Metric:
+    summary = value.get("summary")
+    provenance = dict(value.get("provenance") or {})
+    provenance["input_shape"] = tuple(provenance.get("input_shape") or ())
+    return Metric(
+        **{
+            **value,
+            "summary": Summary(**summary) if summary else None,
+            "provenance": Provenance(**provenance),
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an evaluator is given besides the proposal.
+
+    `folder` is the study's own; artifacts go below it, their paths relative to it. `checkpoint` is the safetensors
+    file that the same candidate left at a lower fidelity. `data` is the loaded data set, where there is one.
+    """
+
+    folder: Path
+    seed: int = 0
+    threads: int = 1
+    inputs: tuple[int, ...] = ()
+    outputs: int = 0
+    data: Any = None
+    checkpoint: Path | None = None
+    timeout_s: float | None = None
+
+
+def feasible(values: Mapping[str, float], constraints: Iterable[Constraint]) -> bool:
+    """Whether every constraint whose metric is known is kept."""
+    return all(c.excess(values[c.metric]) == 0 for c in constraints if c.metric in values)
+
+
+def losses(values: Mapping[str, float], objectives: Sequence[Objective]) -> tuple[float, ...] | None:
+    """The objectives' values, less is better; None when one is missing or not finite."""
+    found = [values.get(objective.metric, math.nan) for objective in objectives]
+    if not all(math.isfinite(value) for value in found):
+        return None
+    return tuple(objective.loss(value) for objective, value in zip(objectives, found, strict=True))
+
+
+def dominates(left: Sequence[float], right: Sequence[float]) -> bool:
+    """Whether losses `left` are nowhere worse than `right` and somewhere better."""
+    return all(a <= b for a, b in zip(left, right, strict=True)) and any(
+        a < b for a, b in zip(left, right, strict=True)
+    )

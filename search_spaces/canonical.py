@@ -1,0 +1,134 @@
+"""The canonical form of an architecture: JSON both ways, a digest, a readable outline, the diff of two."""
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from search_spaces.errors import SpaceError, near
+from search_spaces.parts import FAMILIES, Part, fields_of
+
+JSON = Any
+"""What `json.loads` gives: dict, list, str, int, float, bool or None."""
+
+
+def to_json(value: Any) -> JSON:
+    """An architecture as JSON values; a part becomes `{"part": "family/name", **fields}`."""
+    return json.loads(_text(value))
+
+
+def from_json(value: JSON, path: str = "") -> Any:
+    """The architecture that `to_json` wrote; unknown parts and fields raise `SpaceError` with their path."""
+    if isinstance(value, list):
+        return tuple(from_json(item, f"{path}.{i}" if path else str(i)) for i, item in enumerate(value))
+    if not isinstance(value, dict):
+        return value
+    family, _, name = str(value.get("part", "")).partition("/")
+    if family not in FAMILIES:
+        raise SpaceError(f"'{value.get('part')}' names no part; expected \"part\": \"family/name\"", path or "architecture")
+    try:
+        cls = FAMILIES[family].get(name)
+    except SpaceError as error:
+        raise SpaceError(str(error), path or "architecture") from None
+    known = fields_of(cls)
+    for key in value:
+        if key != "part" and key not in known:
+            raise SpaceError(f"{family}/{name} has no field '{key}'; {near(key, known)}", path or "architecture")
+    inner = {key: from_json(item, f"{path}.{key}" if path else key) for key, item in value.items() if key != "part"}
+    try:
+        return cls(**inner)
+    except TypeError as error:
+        raise SpaceError(f"{family}/{name}: {error}", path or "architecture") from None
+
+
+def digest(architecture: Any) -> str:
+    """32 hexadecimal digits, equal for two architectures exactly when they are spellings of one network."""
+    return sha256(_text(canonical(architecture)).encode()).hexdigest()[:32]
+
+
+def canonical(value: Any) -> Any:
+    """The tree with every part in its canonical spelling."""
+    if isinstance(value, tuple):
+        items = tuple(canonical(item) for item in value)
+        return value if all(a is b for a, b in zip(items, value, strict=True)) else items
+    if not isinstance(value, Part):
+        return value
+    known = value.__dict__.get("_canonical")
+    if known is None:
+        inner = {field: canonical(getattr(value, field)) for field in fields_of(value)}
+        same = all(inner[field] is getattr(value, field) for field in inner)
+        known = (value if same else type(value)(**inner)).canonical()
+        object.__setattr__(value, "_canonical", known)
+    return known
+
+
+def _text(value: Any) -> str:
+    """Compact JSON with the fields in order; kept on each part, since samples share most of theirs."""
+    if isinstance(value, Part):
+        known = value.__dict__.get("_text")
+        if known is None:
+            inner = "".join(f',"{field}":{_text(getattr(value, field))}' for field in fields_of(value))
+            known = f'{{"part":"{value.family}/{value.name}"{inner}}}'
+            object.__setattr__(value, "_text", known)
+        return known
+    if isinstance(value, tuple | list):
+        return "[" + ",".join(map(_text, value)) + "]"
+    if value is None or isinstance(value, bool | int | float | str):
+        return json.dumps(value)
+    raise SpaceError(f"an architecture can't hold a {type(value).__name__} ({value!r}); fill every hole first")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference between two architectures, at a path; None stands for what isn't there."""
+
+    path: str
+    before: Any
+    after: Any
+
+    def __str__(self) -> str:
+        return f"{self.path}: {outline(self.before)} -> {outline(self.after)}"
+
+
+def diff(before: Any, after: Any, path: str = "") -> list[Change]:
+    """What changes from one architecture to the other, at the deepest paths that tell."""
+    if isinstance(before, Part) and type(before) is type(after):
+        prefix = f"{path}." if path else ""
+        return [
+            change
+            for field in fields_of(before)
+            for change in diff(getattr(before, field), getattr(after, field), prefix + field)
+        ]
+    if isinstance(before, tuple) and isinstance(after, tuple):
+        changes: list[Change] = []
+        for i in range(max(len(before), len(after))):
+            left = before[i] if i < len(before) else None
+            right = after[i] if i < len(after) else None
+            changes += diff(left, right, f"{path}.{i}" if path else str(i))
+        return changes
+    return [] if before == after else [Change(path or "architecture", before, after)]
+
+
+def outline(value: Any) -> str:
+    """One readable line for a value or part: `depthwise_conv(kernel=3)`."""
+    if isinstance(value, Part):
+        inner = ", ".join(f"{field}={outline(getattr(value, field))}" for field in fields_of(value))
+        return f"{value.name}({inner})" if inner else value.name
+    if isinstance(value, tuple):
+        return "(" + ", ".join(map(outline, value)) + ")"
+    return str(value) if not isinstance(value, str) else value
+
+
+def tree(value: JSON, label: str = "network", depth: int = 0) -> list[str]:
+    """The lines of an indented tree of an architecture in its JSON form; needs none of its parts installed."""
+    pad = "  " * depth
+    if isinstance(value, dict):
+        plain = {k: v for k, v in value.items() if k != "part" and not isinstance(v, dict | list)}
+        deep = {k: v for k, v in value.items() if isinstance(v, dict | list)}
+        short = str(value.get("part", "")).partition("/")[2]
+        inner = " ".join(f"{k}={v}" for k, v in plain.items())
+        lines = [f"{pad}{label}: {short}" + (f" {inner}" if inner else "")]
+        return lines + [line for k, v in deep.items() for line in tree(v, k, depth + 1)]
+    if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        return [f"{pad}{label}:"] + [line for i, item in enumerate(value) for line in tree(item, str(i), depth + 1)]
+    return [f"{pad}{label}: {value}"]
