@@ -25,7 +25,9 @@ def from_json(value: JSON, path: str = "") -> Any:
         return value
     family, _, name = str(value.get("part", "")).partition("/")
     if family not in FAMILIES:
-        raise SpaceError(f"'{value.get('part')}' names no part; expected \"part\": \"family/name\"", path or "architecture")
+        raise SpaceError(
+            f'\'{value.get("part")}\' names no part; expected "part": "family/name"', path or "architecture"
+        )
     try:
         cls = FAMILIES[family].get(name)
     except SpaceError as error:

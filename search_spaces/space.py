@@ -134,7 +134,9 @@ class Space(SearchSpace):
     def genes(self, architecture: Any) -> Genes:
         genes = [INACTIVE] * len(self.decisions)
         if not self._root.read(architecture, genes):
-            raise SpaceError(f"the architecture isn't in the space '{self.name}': {canonical.outline(architecture)[:200]}")
+            raise SpaceError(
+                f"the architecture isn't in the space '{self.name}': {canonical.outline(architecture)[:200]}"
+            )
         if not self.allows(architecture):
             broken = next(rule.reason for rule in self.rules if not rule.holds(architecture))
             raise SpaceError(f"the architecture is banned from the space '{self.name}' by the rule: {broken}")

@@ -1,0 +1,5 @@
+"""`python -m archfront`: the command line."""
+
+from archfront.commands import main
+
+main()
