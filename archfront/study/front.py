@@ -1,0 +1,53 @@
+"""The Pareto front and its hypervolume, over losses (less is better)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Point:
+    """An evaluated candidate as a point: its losses in the order of the objectives, and all its metric values."""
+
+    digest: str
+    number: int
+    losses: tuple[float, ...]
+    values: dict[str, float]
+
+
+def nondominated(losses: Sequence[Sequence[float]]) -> list[bool]:
+    """For each point, whether no other dominates it; equal points don't dominate each other."""
+    if not losses:
+        return []
+    from moocore import is_nondominated
+
+    return [bool(kept) for kept in is_nondominated(np.asarray(losses, dtype=float), keep_weakly=True)]
+
+
+def hypervolume(losses: Sequence[Sequence[float]], reference: Sequence[float] | None = None) -> float:
+    """The volume dominated by the points up to `reference`; default: the worst value of each objective among them."""
+    if not losses:
+        return 0.0
+    from moocore import hypervolume as volume
+
+    points = np.asarray(losses, dtype=float)
+    bound = points.max(axis=0) if reference is None else np.asarray(reference, dtype=float)
+    return float(volume(points, ref=bound))
+
+
+class Archive:
+    """A front kept up to date point by point, for live displays and for controllers' parents."""
+
+    def __init__(self) -> None:
+        self.points: list[Point] = []
+
+    def add(self, point: Point) -> bool:
+        """Add a point; False, and nothing changes, when one in the archive dominates it."""
+        from archfront.contracts import dominates
+
+        if any(dominates(known.losses, point.losses) for known in self.points):
+            return False
+        self.points = [known for known in self.points if not dominates(point.losses, known.losses)]
+        self.points.append(point)
+        return True
