@@ -1,0 +1,6 @@
+"""Data sets: one source per file, checked before a search starts, split into train, validation and test."""
+
+from evaluators.datasets.dataset import Augmentation, DataSet, Split, describe
+from evaluators.datasets.sources import DATASETS, Arrays, load
+
+__all__ = ["DATASETS", "Arrays", "Augmentation", "DataSet", "Split", "describe", "load"]
