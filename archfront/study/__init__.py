@@ -1,14 +1,13 @@
 """The study database: what a search found, as the one truth that dashboards, reports and export read."""
 
 from archfront.study.database import DEFAULT_URL, Database
-from archfront.study.front import Archive, Point, hypervolume, nondominated
+from archfront.study.front import Point, hypervolume, nondominated
 from archfront.study.study import RUNNING, Candidate, Row, Study, open_study, studies_in
 from archfront.study.writer import LeaseLost, Recorded, StudyWriter, create_study
 
 __all__ = [
     "DEFAULT_URL",
     "RUNNING",
-    "Archive",
     "Candidate",
     "Database",
     "LeaseLost",

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
 from archfront.contracts import WrongUse
-from archfront.study.schema import REVISION
+from archfront.study.schema import REVISION, studies
 
 DEFAULT_URL = "sqlite:///archfront.db"
 
@@ -19,9 +19,8 @@ class Database:
     """One database by URL; `read_only` opens SQLite so that nothing can be written or locked by this process."""
 
     def __init__(self, url: str = DEFAULT_URL, read_only: bool = False, create: bool = False) -> None:
-        self.url = url
+        self._name(url)
         self.read_only = read_only
-        self._parsed = _parse(url)
         file = self.file
         if file is not None and not file.exists() and not create:
             raise WrongUse(f"no study database at {file}; start one with 'archfront search' or name another with --db")
@@ -30,6 +29,22 @@ class Database:
             self._prepare(create)
         except sa.exc.DatabaseError as error:
             raise WrongUse(f"{url} can't be used as a study database: {_line(error)}") from None
+
+    @classmethod
+    def planned(cls, url: str) -> "Database":
+        """A database that is only named, neither made nor opened yet: for its `file` and `folder`."""
+        named = cls.__new__(cls)
+        named._name(url)
+        return named
+
+    def _name(self, url: str) -> None:
+        self.url = url
+        self._parsed = _parse(url)
+
+    def has(self, study: str) -> bool:
+        """Whether there is a study of that name."""
+        with self.reading() as connection:
+            return connection.execute(sa.select(studies.c.id).where(studies.c.name == study)).first() is not None
 
     @property
     def file(self) -> Path | None:
@@ -85,6 +100,7 @@ class Database:
             cursor = connection.cursor()
             if not self.read_only:
                 cursor.execute("PRAGMA journal_mode=WAL")
+                # FULL: a result that was reported as recorded survives a power cut, too.
                 cursor.execute("PRAGMA synchronous=FULL")
             cursor.execute("PRAGMA foreign_keys=ON")
             cursor.close()

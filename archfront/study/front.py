@@ -34,20 +34,3 @@ def hypervolume(losses: Sequence[Sequence[float]], reference: Sequence[float] | 
     points = np.asarray(losses, dtype=float)
     bound = points.max(axis=0) if reference is None else np.asarray(reference, dtype=float)
     return float(volume(points, ref=bound))
-
-
-class Archive:
-    """A front kept up to date point by point, for live displays and for controllers' parents."""
-
-    def __init__(self) -> None:
-        self.points: list[Point] = []
-
-    def add(self, point: Point) -> bool:
-        """Add a point; False, and nothing changes, when one in the archive dominates it."""
-        from archfront.contracts import dominates
-
-        if any(dominates(known.losses, point.losses) for known in self.points):
-            return False
-        self.points = [known for known in self.points if not dominates(point.losses, known.losses)]
-        self.points.append(point)
-        return True

@@ -104,7 +104,7 @@ class Study:
             .group_by(evaluations.c.status)
         )
         with self.database.reading() as connection:
-            return Counter({status: count for status, count in connection.execute(query)})
+            return Counter({row.status: row[1] for row in connection.execute(query)})
 
     def last_change(self) -> float:
         """When something was last recorded, in seconds since the epoch."""

@@ -177,6 +177,18 @@ class StudyWriter:
         if outcome.artifacts:
             connection.execute(artifacts.insert(), [{"evaluation_id": id, **asdict(a)} for a in outcome.artifacts])
 
+    def checkpoints(self) -> dict[str, tuple[int, str]]:
+        """For each candidate with weights, its highest fidelity (0: full) and the path of those weights."""
+        query = (
+            sa.select(candidates.c.digest, evaluations.c.fidelity, artifacts.c.path)
+            .join_from(artifacts, evaluations)
+            .join(candidates)
+            .where(evaluations.c.study_id == self.study.id, artifacts.c.kind == "weights")
+            .order_by(evaluations.c.number)
+        )
+        with self._database.reading() as connection:
+            return {digest: (fidelity, path) for digest, fidelity, path in connection.execute(query)}
+
     def event(self, kind: str, detail: str) -> None:
         """Record that something happened."""
         with self._database.writing() as connection:

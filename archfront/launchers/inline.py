@@ -1,0 +1,34 @@
+"""The inline launcher: every job in this process, one after the other."""
+
+from collections import deque
+from collections.abc import Sequence
+
+from archfront.launchers.base import LAUNCHERS, Done, Job, Launcher
+from archfront.plan import Plan, Workshop
+
+
+@LAUNCHERS.register("inline")
+class InlineLauncher(Launcher):
+    """No workers; the simplest to debug, and exactly reproducible."""
+
+    def __init__(self, plan: Plan, workers: int = 1, workshop: Workshop | None = None) -> None:
+        super().__init__(plan, 1)
+        self._workshop = workshop or Workshop(plan)
+        self._queue: deque[Job] = deque()
+
+    @property
+    def capacity(self) -> int:
+        return 1
+
+    def submit(self, job: Job) -> None:
+        self._queue.append(job)
+
+    def results(self, timeout_s: float) -> Sequence[Done]:
+        if not self._queue:
+            return []
+        job = self._queue.popleft()
+        return [Done(job, self._workshop.work(job.evaluator, job.proposal, job.checkpoint))]
+
+    def close(self) -> None:
+        self._queue.clear()
+        self._workshop.close()

@@ -1,0 +1,139 @@
+"""The Ray launcher: a pool of actors per resource that live through many evaluations."""
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError, RayError
+
+from archfront.contracts import Evaluation, Proposal, Status
+from archfront.launchers.base import LAUNCHERS, Done, Job, Launcher
+from archfront.plan import Plan, Workshop
+
+TRIES = 3
+"""How often a job is given out before the deaths of its workers are its recorded outcome."""
+GRACE_S = 60.0
+"""How long past its time limit a job may run before its worker is killed."""
+
+
+class Worker:
+    """The actor: makes its data set and evaluators once, then works on one job at a time. Only JSON goes in and out."""
+
+    def __init__(self, plan: dict[str, Any]) -> None:
+        self._workshop = Workshop(Plan.from_json(plan))
+
+    def work(self, evaluator: str, architecture: Any, ask: dict[str, Any], checkpoint: str | None) -> dict[str, Any]:
+        proposal = Proposal(self._workshop.space.from_json(architecture), **ask)
+        return self._workshop.work(evaluator, proposal, checkpoint).to_json()
+
+
+@dataclass
+class _Pool:
+    """The actors for one resource, those of them that are free, and the jobs that wait for one."""
+
+    actors: list[Any]
+    free: deque[int]
+    waiting: deque[Job]
+
+
+@dataclass(frozen=True)
+class _Running:
+    job: Job
+    pool: _Pool
+    actor: int
+    since: float
+
+
+@LAUNCHERS.register("ray")
+class RayLauncher(Launcher):
+    """Actors on a Ray cluster: `workers` of them train, and one per device measures.
+
+    Without an address a local Ray is started, and stopped in the end. A worker that dies is started anew by Ray, and
+    its job is given out again, up to three times.
+    """
+
+    def __init__(self, plan: Plan, workers: int = 1, address: str | None = None) -> None:
+        super().__init__(plan, workers)
+        self._started = not ray.is_initialized()
+        if self._started:
+            local = {} if address else {"num_cpus": max(1, workers * plan.threads), "include_dashboard": False}
+            ray.init(address=address, log_to_driver=False, logging_level="error", **local)
+        self._plan = ray.put(plan.to_json())
+        self._pools: dict[str, _Pool] = {}
+        self._running: dict[Any, _Running] = {}
+        self._tries: dict[tuple[int, str], int] = {}
+
+    @property
+    def capacity(self) -> int:
+        # One more than train at a time, so that nobody idles while a candidate is being timed.
+        return self.workers + 1
+
+    def submit(self, job: Job) -> None:
+        if job.resource not in self._pools:
+            self._pools[job.resource] = self._pool(job.resource)
+        self._pools[job.resource].waiting.append(job)
+        self._dispatch()
+
+    def _pool(self, resource: str) -> _Pool:
+        device = resource.startswith("device:")
+        count = 1 if device else self.workers
+        options: dict[str, Any] = {"max_restarts": -1, "num_cpus": 0 if device else self.plan.threads}
+        if resource == "gpu" and ray.cluster_resources().get("GPU", 0) > 0:
+            options["num_gpus"] = 1
+        cls = ray.remote(**options)(Worker)
+        return _Pool([cls.remote(self._plan) for _ in range(count)], deque(range(count)), deque())
+
+    def _dispatch(self) -> None:
+        for pool in self._pools.values():
+            while pool.free and pool.waiting:
+                actor, job = pool.free.popleft(), pool.waiting.popleft()
+                of = job.proposal
+                ask = {"digest": of.digest, "fidelity": of.fidelity, "number": of.number}
+                reference = pool.actors[actor].work.remote(job.evaluator, job.architecture, ask, job.checkpoint)
+                self._running[reference] = _Running(job, pool, actor, time.monotonic())
+
+    def results(self, timeout_s: float) -> Sequence[Done]:
+        if not self._running:
+            return []
+        ready, _ = ray.wait(list(self._running), num_returns=1, timeout=timeout_s)
+        done = [outcome for reference in ready if (outcome := self._take(reference)) is not None]
+        self._kill_overdue()
+        self._dispatch()
+        return done
+
+    def _take(self, reference: Any) -> Done | None:
+        running = self._running.pop(reference)
+        running.pool.free.append(running.actor)
+        job = running.job
+        try:
+            return Done(job, Evaluation.from_json(job.proposal, ray.get(reference)))
+        except RayActorError as error:
+            key = (job.id, job.evaluator)
+            self._tries[key] = self._tries.get(key, 1) + 1
+            if self._tries[key] <= TRIES:
+                running.pool.waiting.appendleft(job)
+                time.sleep(0.2)  # Ray restarts the actor; a call at once would only hit the dead one again
+                return None
+            reason = f"{job.evaluator}: the worker died {TRIES} times ({' '.join(str(error).split())[:200]})"
+        except RayError as error:
+            reason = f"{job.evaluator}: {' '.join(str(error).split())[:300]}"
+        return Done(job, Evaluation(job.proposal, Status.FAILED, reason))
+
+    def _kill_overdue(self) -> None:
+        limit = self.plan.timeout_s
+        if limit is None:
+            return
+        for running in list(self._running.values()):
+            if time.monotonic() - running.since > limit + GRACE_S:
+                self._tries[(running.job.id, running.job.evaluator)] = TRIES  # not again: it would hang again
+                ray.kill(running.pool.actors[running.actor], no_restart=False)
+
+    def close(self) -> None:
+        for pool in self._pools.values():
+            for actor in pool.actors:
+                ray.kill(actor)
+        if self._started:
+            ray.shutdown()

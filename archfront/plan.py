@@ -1,0 +1,250 @@
+"""What a search is made of, as plain values that travel to workers, and the things made from it."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archfront.contracts import Constraint, Context, Evaluation, Objective, Proposal, WrongUse, feasible
+from search_spaces.space import SearchSpace
+
+if TYPE_CHECKING:
+    from evaluators.base import Evaluator
+
+DEVICE_METRICS = ("latency_ms", "throughput", "peak_memory_mb", "energy_mj")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a worker must know, and that makes one search the same as another.
+
+    `space` is a name of the registry, `path/to/file.py:name`, `table:FILE` (then `decisions` names its columns), or
+    empty for the space that fits the data. `where` is a boolean column that bans rows of a table. `evaluator` does
+    the main work: `training`, `table:FILE`, `path/to/file.py:name`.
+    """
+
+    space: str = ""
+    decisions: tuple[str, ...] = ()
+    where: str | None = None
+    data: str | None = None
+    data_settings: Mapping[str, Any] = field(default_factory=dict)
+    evaluator: str = "training"
+    evaluator_settings: Mapping[str, Any] = field(default_factory=dict)
+    device: str = "host"
+    latency_settings: Mapping[str, Any] = field(default_factory=dict)
+    objectives: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    seed: int = 0
+    threads: int = 1
+    timeout_s: float | None = None
+    folder: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as JSON values."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Plan":
+        """What `to_json` gave."""
+        return cls(**{key: tuple(item) if isinstance(item, list) else item for key, item in value.items()})
+
+    def qualified(self) -> "Plan":
+        """The plan with `latency_ms` and its like said to be of the plan's device: `latency_ms@host`."""
+
+        def name(text: str) -> str:
+            for metric in DEVICE_METRICS:
+                if text.startswith(metric) and not text.startswith(metric + "@"):
+                    return f"{metric}@{self.device}{text[len(metric) :]}"
+            return text
+
+        if self.evaluator.startswith("table"):
+            return self
+        return replace(
+            self, objectives=tuple(map(name, self.objectives)), constraints=tuple(map(name, self.constraints))
+        )
+
+    @property
+    def parsed_objectives(self) -> tuple[Objective, ...]:
+        """The objectives; raises `WrongUse` for a wrong one."""
+        return tuple(Objective.parse(text) for text in self.objectives)
+
+    @property
+    def parsed_constraints(self) -> tuple[Constraint, ...]:
+        """The constraints; raises `WrongUse` for a wrong one."""
+        return tuple(Constraint.parse(text) for text in self.constraints)
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The metrics that objectives and constraints speak of, each once."""
+        both = (*self.parsed_objectives, *self.parsed_constraints)
+        return tuple(dict.fromkeys(item.metric for item in both))
+
+
+class Workshop:
+    """What a process makes from a plan when it first needs it: data set, space, evaluators, context."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+    @functools.cached_property
+    def data(self) -> Any:
+        """The loaded data set; None where the plan names none."""
+        if not self.plan.data:
+            return None
+        from evaluators.datasets import load
+
+        return load(self.plan.data, seed=self.plan.seed, **self.plan.data_settings)
+
+    @functools.cached_property
+    def space(self) -> SearchSpace:
+        """The search space."""
+        plan = self.plan
+        space: Any
+        if plan.space.startswith("table:"):
+            from search_spaces.table import TableSpace
+
+            return TableSpace.load(plan.space.removeprefix("table:"), plan.decisions, plan.where)
+        from search_spaces.spaces import default_space, get_space
+
+        if not plan.space:
+            if self.data is None:
+                raise WrongUse("say what to search: --space NAME ('archfront spaces' lists them), or --data")
+            space = default_space(self.data.inputs, len(self.data.train))
+        elif self.data is None:
+            space = get_space(plan.space)
+        else:
+            space = get_space(plan.space, self.data.inputs, len(self.data.train))
+        if plan.where is not None:
+            rule = getattr(self.main, "rule", None)
+            if rule is None:
+                raise WrongUse(f"--where {plan.where} needs a table: --space table:FILE or --evaluator table:FILE")
+            space = space.where(rule(plan.where), plan.where)
+        return space  # type: ignore[no-any-return]
+
+    @functools.cached_property
+    def main(self) -> "Evaluator":
+        """The evaluator that does the main work."""
+        from evaluators.base import create, parse
+
+        settings = dict(self.plan.evaluator_settings)
+        name, _ = parse(self.plan.evaluator)
+        if name == "table" and not settings.get("columns"):
+            # A benchmark table has dozens of columns; what nobody asked for need not be stored per candidate.
+            whole = create(self.plan.evaluator, settings)
+            for metric in self.plan.wanted:
+                whole.check_metric(metric)
+            settings["columns"] = list(self.plan.wanted)
+        return create(self.plan.evaluator, settings)
+
+    @functools.cached_property
+    def evaluators(self) -> dict[str, "Evaluator"]:
+        """The parts of an evaluation in the order in which they run: cheap ones, devices, then the main one.
+
+        Devices come before training since a candidate that a device can't run, or runs too slowly, need not be
+        trained.
+        """
+        from evaluators.base import create
+
+        found: list[Evaluator] = []
+        if self.main.name != "table" and self.data is not None:
+            found.append(create("cost"))
+            devices = {name.partition("@")[2] for name in self.plan.wanted if name.partition("@")[0] in DEVICE_METRICS}
+            for device in sorted(filter(None, devices)):
+                found.append(create("latency", {"device": device, **self.plan.latency_settings}))
+        found.append(self.main)
+        return {_label(evaluator): evaluator for evaluator in found}
+
+    @functools.cached_property
+    def context(self) -> Context:
+        """What evaluators are given besides the proposal."""
+        data = self.data
+        return Context(
+            folder=Path(self.plan.folder),
+            seed=self.plan.seed,
+            threads=self.plan.threads,
+            inputs=data.inputs if data is not None else (),
+            outputs=data.outputs if data is not None else 0,
+            data=data,
+            timeout_s=self.plan.timeout_s,
+        )
+
+    def check(self) -> None:
+        """Raise `WrongUse` for what can't work, before anything is written or trained."""
+        metrics = [name for evaluator in self.evaluators.values() for name in evaluator.metrics()]
+        for name in self.plan.wanted:
+            if name not in metrics:
+                from search_spaces.errors import near
+
+                raise WrongUse(f"no evaluator here yields the metric '{name}'; {near(name, metrics)}")
+        for evaluator in self.evaluators.values():
+            evaluator.prepare(self.context)
+        self._check_feasible()
+
+    def _check_feasible(self) -> None:
+        """Look for one architecture that keeps the constraints on cheap metrics, the smallest that is easily found."""
+        cheap = [evaluator for evaluator in self.evaluators.values() if evaluator.cheap]
+        known = {name for evaluator in cheap for name in evaluator.metrics()}
+        constraints = [c for c in self.plan.parsed_constraints if c.metric in known]
+        if not constraints or self.main.name == "table":
+            return
+
+        def values(architecture: Any) -> dict[str, float]:
+            proposal = Proposal(architecture, self.space.digest(architecture))
+            return {k: v for e in cheap for k, v in e.evaluate(proposal, self.context).values.items()}
+
+        _, found = descend(self.space, values, constraints)
+        if not feasible(found, constraints):
+            broken = next(c for c in constraints if c.excess(found[c.metric]) > 0)
+            extreme = "smallest" if broken.upper else "largest"
+            raise WrongUse(
+                f"the constraint {broken} can't be met: the {extreme} architecture of '{self.space.name}' "
+                f"has {broken.metric} {found[broken.metric]:,.0f}; loosen it or use another space"
+            )
+
+    def work(self, evaluator: str, proposal: Proposal, checkpoint: str | None = None) -> Evaluation:
+        """One part of an evaluation; errors are outcomes."""
+        from evaluators.base import attempt
+
+        context = self.context
+        if checkpoint is not None:
+            context = replace(context, checkpoint=context.folder / checkpoint)
+        return attempt(self.evaluators[evaluator], proposal, context)
+
+    def close(self) -> None:
+        """Let go of what evaluators hold: processes, files."""
+        for evaluator in self.__dict__.get("evaluators", {}).values():
+            close = getattr(evaluator, "close", None)
+            if close is not None:
+                close()
+
+
+def _label(evaluator: "Evaluator") -> str:
+    """How the study names a part: `cost`, `training`, `latency@host`."""
+    kind, _, device = evaluator.resource.partition(":")
+    return f"{evaluator.name}@{device}" if kind == "device" else evaluator.name or type(evaluator).__name__
+
+
+def descend(space: SearchSpace, values: Any, constraints: Sequence[Constraint]) -> tuple[Any, dict[str, float]]:
+    """Walk from the first options downhill in the constraints' excess, one decision at a time; stops when all hold."""
+
+    def excess(found: Mapping[str, float]) -> float:
+        return sum(c.excess(found[c.metric]) for c in constraints)
+
+    best = next(iter(space.enumerate()))
+    found = values(best)
+    for _ in range(100):
+        if excess(found) == 0:
+            break
+        improved = False
+        for neighbour in space.neighbours(best):
+            other = values(neighbour)
+            if excess(other) < excess(found):
+                best, found, improved = neighbour, other, True
+                break
+        if not improved:
+            break
+    return best, found
+
+
+__all__ = ["DEVICE_METRICS", "Plan", "Workshop", "descend"]

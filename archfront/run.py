@@ -1,0 +1,162 @@
+"""Starting a search, or going on with one: from a plan to a study, a controller, a launcher and the loop."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from archfront.contracts import WrongUse
+from archfront.plan import Plan, Workshop
+from archfront.search import Budget, Listener, Progress, Search
+from archfront.study import Database, Study, create_study
+from controllers.base import CONTROLLERS, Controller
+from search_spaces.errors import SpaceError, near
+
+SAME = ("space", "decisions", "where", "data", "evaluator", "evaluator_settings", "device", "objectives", "constraints")
+"""What a study can't change when it goes on, since its results would no longer compare."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the user ordered: the plan, where it is kept, how it is searched, and when it ends."""
+
+    plan: Plan
+    study: str
+    url: str
+    controller: str = ""
+    controller_settings: Mapping[str, Any] = field(default_factory=dict)
+    budget: Budget = Budget()
+    workers: int = 1
+    launcher: str = ""
+    ray_address: str | None = None
+
+
+def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progress]:
+    """Run the search that was ordered; a study of that name goes on. Raises `WrongUse` before anything is written."""
+    if order.budget.evaluations is None and order.budget.minutes is None:
+        raise WrongUse("a search needs a budget: --evaluations N, --minutes M, or both")
+    plan = order.plan.qualified()
+    if not plan.objectives:
+        raise WrongUse("a search needs an objective; say, for example, --objective accuracy --objective latency_ms")
+    database = _existing(order.url)
+    known = _known(database, order.study)
+    folder = (database or Database.planned(order.url)).folder / order.study
+    plan = replace(plan, folder=str(folder))
+    workshop = Workshop(plan)
+    controller = make_controller(order, workshop)
+    workshop.check()
+    settings = describe(order, workshop)
+    if known is not None:
+        _check_same(known, settings, workshop)
+    study = known or _create(order, workshop, settings, controller)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _launcher(order, plan, workshop) as launcher:
+        progress = Search(
+            study, workshop.space, controller, workshop.evaluators, launcher, order.budget, listener
+        ).run()
+    return study, progress
+
+
+def make_controller(order: Order, workshop: Workshop) -> Controller:
+    """The controller that was ordered, or the default: Pareto evolution for several objectives, else regularized."""
+    plan = workshop.plan
+    name = order.controller or ("pareto-evolution" if len(plan.objectives) > 1 else "regularized-evolution")
+    cls = CONTROLLERS.get(name)
+    accepted = list(inspect.signature(cls).parameters)[4:]
+    for key in order.controller_settings:
+        if key not in accepted:
+            raise WrongUse(f"the controller '{name}' has no setting '{key}'; {near(key, accepted)}")
+    return cls(workshop.space, plan.parsed_objectives, plan.parsed_constraints, plan.seed, **order.controller_settings)
+
+
+def describe(order: Order, workshop: Workshop) -> dict[str, Any]:
+    """What the study keeps of how it was made, as JSON values."""
+    settings = workshop.plan.to_json()
+    del settings["folder"]
+    data = workshop.data
+    if data is not None:
+        settings |= {"inputs": list(data.inputs), "outputs": data.outputs, "data_sha256": data.sha256}
+    recipe = getattr(workshop.main, "recipe_json", None)
+    return {
+        **settings,
+        "space": workshop.plan.space or workshop.space.name,
+        "recipe": recipe(workshop.context) if recipe else {},
+        "controller": order.controller,
+        "controller_settings": dict(order.controller_settings),
+        "workers": order.workers,
+        "launcher": order.launcher,
+    }
+
+
+def _existing(url: str) -> Database | None:
+    planned = Database.planned(url)
+    if planned.file is not None and not planned.file.exists():
+        return None
+    return Database(url, create=True)
+
+
+def _known(database: Database | None, name: str) -> Study | None:
+    if database is None:
+        return None
+    return Study(database, name) if database.has(name) else None
+
+
+def _check_same(study: Study, settings: Mapping[str, Any], workshop: Workshop) -> None:
+    for key in (*SAME, "data_sha256"):
+        before, now = study.settings.get(key), settings.get(key)
+        if before != now:
+            raise WrongUse(
+                f"the study '{study.name}' was started with {key} = {before!r}, not {now!r}; "
+                "go on with the same, or start another with --study"
+            )
+    if study.seed != workshop.plan.seed:
+        raise WrongUse(f"the study '{study.name}' was started with --seed {study.seed}; go on with it")
+    if study.fingerprint != workshop.space.fingerprint():
+        _check_inside(study, workshop)
+
+
+def _check_inside(study: Study, workshop: Workshop) -> None:
+    """A space may have grown since the study began, but not have lost what was evaluated."""
+    for row in study.rows():
+        try:
+            inside = workshop.space.from_json(study.candidate(row.digest).architecture) in workshop.space
+        except SpaceError:
+            inside = False
+        if not inside:
+            raise WrongUse(
+                f"the space '{workshop.space.name}' has changed: candidate {row.number} of the study '{study.name}' is "
+                "no longer in it; use the earlier space, or start another study with --study"
+            )
+
+
+def _create(order: Order, workshop: Workshop, settings: Mapping[str, Any], controller: Controller) -> Study:
+    return create_study(
+        Database(order.url, create=True),
+        order.study,
+        space=workshop.plan.space or workshop.space.name,
+        fingerprint=workshop.space.fingerprint(),
+        settings=settings,
+        objectives=controller.objectives,
+        constraints=controller.constraints,
+        seed=workshop.plan.seed,
+    )
+
+
+def _launcher(order: Order, plan: Plan, workshop: Workshop) -> Any:
+    name = order.launcher or ("ray" if order.workers > 1 or order.ray_address else "inline")
+    if name == "inline":
+        if order.workers > 1:
+            raise WrongUse(f"the inline launcher has one worker, not {order.workers}; say --launcher ray")
+        from archfront.launchers.inline import InlineLauncher
+
+        return InlineLauncher(plan, workshop=workshop)
+    if name == "ray":
+        try:
+            from archfront.launchers.ray import RayLauncher
+        except ModuleNotFoundError:
+            raise WrongUse("the ray launcher needs Ray; install it with: pip install 'archfront[ray]'") from None
+        return RayLauncher(plan, order.workers, order.ray_address)
+    raise WrongUse(f"no launcher is named '{name}'; {near(name, ['inline', 'ray'])}")
+
+
+__all__ = ["Order", "search"]

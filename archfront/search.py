@@ -1,0 +1,276 @@
+"""The search loop: asks the controller, gives out the work, records what comes back, tells the controller."""
+
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from types import FrameType
+from typing import Any, Protocol
+
+from archfront.contracts import Evaluation, Proposal, Status
+from archfront.launchers.base import Done, Job, Launcher
+from archfront.study import Point, Recorded, Study, StudyWriter
+from controllers.base import Controller
+from evaluators.base import Evaluator
+from search_spaces.space import SearchSpace
+
+POLL_S = 0.2
+FRUITLESS = 1000
+"""So many candidates in a row that break a cheap constraint end a search."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When a search ends: evaluations of the whole study, minutes of this run, or whichever comes first.
+
+    A candidate that a cheap constraint rejects isn't counted, since it cost nothing.
+    """
+
+    evaluations: int | None = None
+    minutes: float | None = None
+
+
+@dataclass
+class Progress:
+    """How a search stands; the listener gets it after every result and several times a second."""
+
+    budget: Budget
+    counts: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    running: int = 0
+    done: int = 0
+    done_here: int = 0
+    started: float = field(default_factory=time.monotonic)
+    front: list[Point] = field(default_factory=list)
+    last: Evaluation | None = None
+    ended: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """Since this run began."""
+        return time.monotonic() - self.started
+
+    @property
+    def rate(self) -> float:
+        """Evaluations per second of this run."""
+        return self.done_here / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until the budget is used up, as far as that can be told."""
+        left = []
+        if self.budget.minutes is not None:
+            left.append(self.budget.minutes * 60 - self.seconds)
+        if self.budget.evaluations is not None and self.done_here:
+            left.append((self.budget.evaluations - self.done) / self.rate)
+        return max(0.0, min(left)) if left else None
+
+
+class Listener(Protocol):
+    """Whoever shows a search's progress."""
+
+    def __call__(self, progress: Progress) -> None:
+        """Called often; must be quick."""
+
+
+@dataclass
+class _Open:
+    """An evaluation under way: its row in the study, what is still to do, what came back so far."""
+
+    id: int
+    proposal: Proposal
+    architecture: Any
+    left: list[str]
+    so_far: Evaluation
+
+
+class Search:
+    """One run of a search on a study. What was recorded before is taken over first: nothing is paid for twice."""
+
+    def __init__(
+        self,
+        study: Study,
+        space: SearchSpace,
+        controller: Controller,
+        evaluators: Mapping[str, Evaluator],
+        launcher: Launcher,
+        budget: Budget,
+        listener: Listener | None = None,
+    ) -> None:
+        self.study = study
+        self.space = space
+        self.controller = controller
+        self.evaluators = evaluators
+        self.launcher = launcher
+        self.progress = Progress(budget)
+        self._listener: Listener = listener or (lambda progress: None)
+        self._open: dict[int, _Open] = {}
+        self._checkpoints: dict[str, tuple[int, str]] = {}
+        self._draining = ""
+        self._fruitless = 0
+
+    def run(self) -> Progress:
+        """Search until the budget is used up, the space is exhausted, or Ctrl-C; running evaluations are finished."""
+        with StudyWriter(self.study) as writer, self._interruptible():
+            self._restore(writer)
+            writer.event("search", "started")
+            while True:
+                self._fill(writer)
+                if not self._open:
+                    break
+                for done in self.launcher.results(POLL_S):
+                    self._take(writer, done)
+                self._report()
+            self.progress.ended = self._draining
+            writer.event("search", f"ended: {self._draining}")
+        self._report()
+        return self.progress
+
+    @contextmanager
+    def _interruptible(self) -> Any:
+        """The first Ctrl-C drains, the second stops at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def drain(number: int, frame: FrameType | None) -> None:
+            if self._draining == "interrupted":
+                raise KeyboardInterrupt
+            self._draining = "interrupted"
+
+        known = {number: signal.signal(number, drain) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in known.items():
+                signal.signal(number, handler)
+
+    def _restore(self, writer: StudyWriter) -> None:
+        """Give the controller the study's history, and the launcher what was left unfinished."""
+        records = [self._rebuilt(record) for record in writer.history()]
+        told = sorted((r for r in records if r.told is not None), key=lambda r: r.told or 0)
+        self.controller.restore([r.proposal for r in records], [r.evaluation for r in told])
+        for record in told:
+            self._count(record.evaluation)
+        self._checkpoints = writer.checkpoints()
+        for record in records:
+            if record.told is None:
+                left = [name for name in self.evaluators if name not in record.done]
+                architecture = self.space.to_json(record.proposal.architecture)
+                self._start(_Open(record.id, record.proposal, architecture, left, record.evaluation))
+
+    def _rebuilt(self, record: Recorded) -> Recorded:
+        proposal = replace(record.proposal, architecture=self.space.from_json(record.proposal.architecture))
+        return replace(record, proposal=proposal, evaluation=replace(record.evaluation, proposal=proposal))
+
+    def _fill(self, writer: StudyWriter) -> None:
+        """Ask for as many candidates as can be under way."""
+        while len(self._open) < self.launcher.capacity and not self._ending():
+            proposals = self.controller.ask(1)
+            if not proposals:
+                self._draining = self._draining or "the space is exhausted"
+                return
+            architecture = self.space.to_json(proposals[0].architecture)
+            [id] = writer.ask([(proposals[0], architecture)])
+            self._start(_Open(id, proposals[0], architecture, list(self.evaluators), Evaluation(proposals[0])))
+
+    def _ending(self) -> bool:
+        budget = self.progress.budget
+        if self._draining:
+            return True
+        if budget.evaluations is not None and self.progress.done + len(self._open) >= budget.evaluations:
+            if not self._open:
+                self._draining = "the budget of evaluations is used up"
+            return True
+        if budget.minutes is not None and self.progress.seconds >= budget.minutes * 60:
+            self._draining = "the budget of time is used up"
+        elif self._fruitless >= FRUITLESS:
+            self._draining = f"{FRUITLESS} candidates in a row broke a constraint; loosen it"
+        return bool(self._draining)
+
+    def _start(self, work: _Open) -> None:
+        self._open[work.id] = work
+        known = self._checkpoints.get(work.proposal.digest)
+        self.progress.running = len(self._open)
+        name = work.left[0]
+        self.launcher.submit(
+            Job(
+                work.id,
+                name,
+                self.evaluators[name].resource,
+                work.proposal,
+                work.architecture,
+                known[1] if known and known[0] < (work.proposal.fidelity or 10**9) else None,
+            )
+        )
+
+    def _take(self, writer: StudyWriter, done: Done) -> None:
+        """Record a finished part; end the evaluation, or go on with the next part of it."""
+        work = self._open[done.job.id]
+        part = done.evaluation
+        work.so_far = self._judged(work.so_far.joined(part))
+        work.left = work.left[1:]
+        if work.left and work.so_far.status is Status.OK:
+            writer.tell_part(work.id, done.job.evaluator, part)
+            self._start(work)
+            return
+        writer.tell(work.id, work.so_far, done.job.evaluator, part)
+        del self._open[work.id]
+        self._remember_checkpoint(work)
+        self._fruitless = self._fruitless + 1 if self._free(work.so_far) else 0
+        self._count(work.so_far)
+        self.progress.done_here += 1
+        self.controller.tell([work.so_far])
+        self.progress.last = work.so_far
+
+    def _judged(self, evaluation: Evaluation) -> Evaluation:
+        """The evaluation, infeasible where it breaks a constraint that its metrics so far can tell."""
+        if evaluation.status is not Status.OK:
+            return evaluation
+        values = evaluation.values
+        for constraint in self.controller.constraints:
+            if constraint.metric in values and constraint.excess(values[constraint.metric]) > 0:
+                reason = f"{constraint.metric} {values[constraint.metric]:g} breaks {constraint}"
+                return replace(evaluation, status=Status.INFEASIBLE, reason=reason)
+        return evaluation
+
+    def _remember_checkpoint(self, work: _Open) -> None:
+        for artifact in work.so_far.artifacts:
+            if artifact.kind == "weights":
+                self._checkpoints[work.proposal.digest] = (work.proposal.fidelity or 0, artifact.path)
+
+    def _count(self, evaluation: Evaluation) -> None:
+        progress = self.progress
+        progress.counts[str(evaluation.status)] += 1
+        if evaluation.status is not Status.OK:
+            progress.reasons[f"{evaluation.status}: {_kind(evaluation)}"] += 1
+        progress.done += not self._free(evaluation)
+
+    def _free(self, evaluation: Evaluation) -> bool:
+        """Whether a constraint rejected the candidate before anything but cheap evaluators had run."""
+        costly = {name for e in self.evaluators.values() if not e.cheap for name in e.metrics()}
+        return bool(costly) and evaluation.status is Status.INFEASIBLE and not costly & evaluation.values.keys()
+
+    def _report(self) -> None:
+        self.progress.running = len(self._open)
+        front = self.controller.archive.front
+        if [point.digest for point in self.progress.front] != [member.digest for member in front if not member.excess]:
+            self.progress.front = self._points()
+        self._listener(self.progress)
+
+    def _points(self) -> list[Point]:
+        members = [member for member in self.controller.archive.front if not member.excess]
+        return [Point(m.digest, m.number, m.losses, m.values) for m in members]
+
+
+def _kind(evaluation: Evaluation) -> str:
+    """The reason without its figures, so that alike ones are counted together."""
+    if evaluation.status is Status.INFEASIBLE:
+        return evaluation.reason.rpartition(" breaks ")[2]
+    return evaluation.reason[:80]
+
+
+__all__ = ["Budget", "Listener", "Progress", "Search"]

@@ -1,0 +1,111 @@
+"""What every controller is: `ask` for candidates, `tell` what became of them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+from archfront.contracts import Constraint, Evaluation, Objective, Proposal, WrongUse
+from controllers.archive import Archive
+from search_spaces.registry import Registry
+from search_spaces.space import COUNTABLE, SearchSpace
+
+CONTROLLERS: "Registry[type[Controller]]" = Registry("controller", "controllers")
+"""Every controller, by name."""
+
+TRIES = 200
+"""How often a controller's own move may end at a known candidate before a fresh random one is taken instead."""
+
+
+class Controller(ABC):
+    """Proposes candidates of a space and learns from their evaluations.
+
+    A subclass implements `propose`, and `observe` where it keeps more than the archive. It owes three things:
+
+    - Its state is a function of (space, settings, seed, the proposals so far, the evaluations in the order told), so
+      that a search resumed from the database goes on as if it had never stopped: `propose` draws from the generator
+      it is given and changes nothing; all learning happens in `observe`.
+    - It never proposes what was proposed before; `ask` sees to that, and gives fewer than asked for, or none, when the
+      space is exhausted.
+    - It takes any number of objectives and constraints, or refuses in its constructor with one line.
+
+    Not thread-safe: one search uses one controller.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        objectives: Sequence[Objective],
+        constraints: Sequence[Constraint] = (),
+        seed: int = 0,
+    ) -> None:
+        if not objectives:
+            raise WrongUse("a controller needs at least one objective; say, for example, --objective accuracy")
+        self.space = space
+        self.objectives = tuple(objectives)
+        self.constraints = tuple(constraints)
+        self.seed = seed
+        self.archive = Archive(self.objectives, self.constraints)
+        self._asked = 0
+        self._architectures: dict[str, Any] = {}
+
+    @abstractmethod
+    def propose(self, rng: Random) -> Proposal:
+        """One candidate; may be a known one (then `ask` calls again). Must not change the controller's state."""
+
+    def observe(self, evaluation: Evaluation) -> None:
+        """Learn from an evaluation; the archive has it already. Failed and infeasible ones come, too."""
+        return None
+
+    def proposal(self, architecture: Any, origin: str, parents: Iterable[str] = ()) -> Proposal:
+        """A proposal of `architecture`, for the use of `propose`."""
+        return Proposal(architecture, self.space.digest(architecture), None, tuple(parents), origin)
+
+    def architecture(self, digest: str) -> Any:
+        """The architecture of a candidate that was proposed before."""
+        return self._architectures[digest]
+
+    def ask(self, n: int = 1) -> list[Proposal]:
+        """Up to `n` new candidates; an empty list says that the space is exhausted."""
+        proposals: list[Proposal] = []
+        for _ in range(n):
+            found = self._unseen(Random(f"{self.seed}/{self._asked}"))
+            if found is None:
+                break
+            proposals.append(replace(found, number=self._asked))
+            self._remember(found)
+        return proposals
+
+    def tell(self, evaluations: Iterable[Evaluation]) -> None:
+        """Learn what became of candidates, in this order."""
+        for evaluation in evaluations:
+            self.archive.add(evaluation)
+            self.observe(evaluation)
+
+    def restore(self, proposals: Iterable[Proposal], evaluations: Iterable[Evaluation]) -> None:
+        """Take over a study's history: what was asked, and what was told, each in its order."""
+        for proposal in proposals:
+            self._remember(proposal)
+        self.tell(evaluations)
+
+    def _remember(self, proposal: Proposal) -> None:
+        self._asked += 1
+        self._architectures[proposal.digest] = proposal.architecture
+
+    def _unseen(self, rng: Random) -> Proposal | None:
+        for _ in range(TRIES):
+            found = self.propose(rng)
+            if found.digest not in self._architectures:
+                return found
+        for _ in range(TRIES):
+            found = self.proposal(self.space.sample(rng), "random")
+            if found.digest not in self._architectures:
+                return found
+        size = self.space.size()
+        if size is not None and size <= COUNTABLE:
+            for architecture in self.space.enumerate():
+                found = self.proposal(architecture, "enumeration")
+                if found.digest not in self._architectures:
+                    return found
+        return None
