@@ -89,7 +89,7 @@ class SelfAttention(Part):
     """Every position attends to every other; `heads` must divide the channels."""
 
     heads: int = 4
-    positional_encoding: Any = slot("positional_encoding", None)
+    positional_encoding: Any = slot("positional_encoding", default=None)
 
     def validate(self) -> None:
         if self.heads < 1:
@@ -118,7 +118,7 @@ class WindowAttention(Part):
     heads: int = 4
     window: int = 7
     shift: bool = False
-    positional_encoding: Any = slot("positional_encoding", None)
+    positional_encoding: Any = slot("positional_encoding", default=None)
 
     def validate(self) -> None:
         if self.heads < 1:

@@ -19,11 +19,11 @@ class Block(Part):
     """
 
     token_mixer: Any = slot("token_mixer")
-    channel_mixer: Any = slot("channel_mixer", "mlp")
-    norm: Any = slot("norm", "batch")
-    norm_placement: Any = slot("norm_placement", "pre")
-    residual: Any = slot("residual", "add")
-    channel_attention: Any = slot("channel_attention", None)
+    channel_mixer: Any = slot("channel_mixer", default="mlp")
+    norm: Any = slot("norm", default="batch")
+    norm_placement: Any = slot("norm_placement", default="pre")
+    residual: Any = slot("residual", default="add")
+    channel_attention: Any = slot("channel_attention", default=None)
 
     def validate(self) -> None:
         for field in ("token_mixer", "norm_placement", "residual"):

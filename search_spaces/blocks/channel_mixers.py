@@ -14,7 +14,7 @@ class MLP(Part):
     """Two 1x1 layers with `expansion` times the channels between."""
 
     expansion: float = 4
-    activation: Any = slot("activation", "gelu")
+    activation: Any = slot("activation", default="gelu")
 
     def validate(self) -> None:
         if self.expansion <= 0:
@@ -30,7 +30,7 @@ class GLU(Part):
     """A gated linear unit: `value * activation(gate)`, each with `expansion` times the channels, then a 1x1 layer."""
 
     expansion: float = 2
-    activation: Any = slot("activation", "silu")
+    activation: Any = slot("activation", default="silu")
 
     def validate(self) -> None:
         if self.expansion <= 0:

@@ -48,9 +48,9 @@ class InvertedBottleneck(Part):
 
     kernel: int = 3
     expansion: float = 4
-    norm: Any = slot("norm", "batch")
-    activation: Any = slot("activation", "relu")
-    channel_attention: Any = slot("channel_attention", None)
+    norm: Any = slot("norm", default="batch")
+    activation: Any = slot("activation", default="relu")
+    channel_attention: Any = slot("channel_attention", default=None)
 
     def validate(self) -> None:
         if self.kernel < 1 or self.kernel % 2 == 0:

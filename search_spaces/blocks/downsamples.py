@@ -13,7 +13,7 @@ class ConvDownsample(Part):
     """A convolution of stride 2 and a normalization: kernel 3 overlaps, 2 (as in ConvNeXt) doesn't."""
 
     kernel: int = 3
-    norm: Any = slot("norm", "batch")
+    norm: Any = slot("norm", default="batch")
 
     def validate(self) -> None:
         if self.kernel not in (2, 3):
@@ -42,7 +42,7 @@ class ConvDownsample(Part):
 class PoolDownsample(Part):
     """The average of each 2x2 square, a 1x1 convolution and a normalization (the shortcut of ResNet-D)."""
 
-    norm: Any = slot("norm", "batch")
+    norm: Any = slot("norm", default="batch")
 
     def accepts(self, shape: tuple[int, ...]) -> str | None:
         if min(shape[1:]) >= 2:

@@ -11,7 +11,7 @@ from search_spaces.parts import Part, part, slot
 class AveragePoolHead(Part):
     """A normalization (or none), the average over all positions, a linear layer."""
 
-    norm: Any = slot("norm", "batch")
+    norm: Any = slot("norm", default="batch")
 
     def parts_at(self, shape: tuple[int, int, int]) -> list[tuple[str, Any, tuple[int, int, int]]]:
         return [("norm", self.norm, shape)]

@@ -13,8 +13,8 @@ class Conv3x3Stem(Part):
     """A 3x3 convolution, a normalization and an activation; `stride` 1 for small images."""
 
     stride: int = 2
-    norm: Any = slot("norm", "batch")
-    activation: Any = slot("activation", "relu")
+    norm: Any = slot("norm", default="batch")
+    activation: Any = slot("activation", default="relu")
 
     def validate(self) -> None:
         if self.stride < 1:
@@ -38,7 +38,7 @@ class PatchifyStem(Part):
     """A linear layer on patches of `patch` x `patch` pixels that don't overlap, and a normalization."""
 
     patch: int = 4
-    norm: Any = slot("norm", "layer")
+    norm: Any = slot("norm", default="layer")
 
     def validate(self) -> None:
         if self.patch < 1:

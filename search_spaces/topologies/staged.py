@@ -17,7 +17,7 @@ class Stage(Part):
 
     width: int
     blocks: Any = slot("block")
-    downsample: Any = slot("downsample", "conv")
+    downsample: Any = slot("downsample", default="conv")
 
     def validate(self) -> None:
         if self.width < 1:
@@ -51,7 +51,7 @@ class Network(Part):
 
     stem: Any = slot("stem")
     stages: Any = slot("stage")
-    head: Any = slot("head", "average_pool")
+    head: Any = slot("head", default="average_pool")
 
     def validate(self) -> None:
         if not isinstance(self.stages, tuple) or not self.stages:

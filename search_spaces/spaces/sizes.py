@@ -1,0 +1,35 @@
+"""How large the networks of a staged space should be for a data set."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Size:
+    """What fits the images: `patch` is the stem's stride, `widths` holds the options of each stage in order."""
+
+    patch: int
+    widths: tuple[tuple[int, ...], ...]
+    blocks: tuple[int, ...]
+    """The most blocks of each stage."""
+
+
+TINY = Size(1, ((16, 24, 32), (32, 48, 64)), (2, 2))
+"""Images to 12 pixels: the map of the last stage is half as large."""
+SMALL = Size(2, ((16, 24, 32), (32, 48, 64), (64, 96, 128)), (2, 3, 2))
+"""Images to 47 pixels, as CIFAR's 32: the last stage has 4x4."""
+MEDIUM = Size(4, ((24, 32, 48), (48, 64, 96), (96, 128, 160)), (2, 3, 2))
+"""Images to 95 pixels, as 64: the last stage has 4x4."""
+LARGE = Size(4, ((32, 48, 64), (64, 96, 128), (128, 192, 256), (256, 320, 384)), (3, 3, 6, 3))
+"""Larger ones, as ImageNet's 224: the last stage has 7x7."""
+
+FEW = 20_000
+"""With fewer examples than this, stages have at most two blocks: more overfit, and cost more than they bring."""
+
+
+def size_for(inputs: tuple[int, ...], examples: int) -> Size:
+    """The size for `examples` training images of shape `inputs` (channels, height, width)."""
+    side = min(inputs[1:])
+    size = TINY if side <= 12 else SMALL if side < 48 else MEDIUM if side < 96 else LARGE
+    if examples >= FEW:
+        return size
+    return Size(size.patch, size.widths, tuple(min(2, blocks) for blocks in size.blocks))
