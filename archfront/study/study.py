@@ -114,6 +114,14 @@ class Study:
         with self.database.reading() as connection:
             return max([moment for moment in connection.execute(query).one() if moment] or [self.created_at])
 
+    def progress(self) -> tuple[int, int]:
+        """The highest numbers asked and told so far (-1: none): differs whenever the study does, costs no scan."""
+        mine = evaluations.c.study_id == self.id
+        with self.database.reading() as connection:
+            asked = connection.scalar(sa.select(sa.func.max(evaluations.c.number)).where(mine))
+            told = connection.scalar(sa.select(sa.func.max(evaluations.c.told)).where(mine))
+        return -1 if asked is None else asked, -1 if told is None else told
+
     def running(self, patience_s: float = 30.0) -> bool:
         """Whether a search holds the study and was seen alive in the last `patience_s` seconds."""
         with self.database.reading() as connection:
@@ -152,6 +160,29 @@ class Study:
             for evaluation, name, value in connection.execute(figures):
                 values.setdefault(evaluation, {})[name] = value
             return [_row(row, values.get(row.id, {})) for row in connection.execute(query)]
+
+    def table(self, metrics: Sequence[str], after: int = -1) -> Sequence[sa.Row[Any]]:
+        """The finished evaluations told after place `after`, in that order, with some of their metrics side by side.
+
+        Columns: told, number, digest, fidelity, status, reason, origin, told_at, seconds, then for each of `metrics`
+        its value, low, high and kind; None where an evaluation has none.
+        """
+        names = ("told", "number", "fidelity", "status", "reason", "origin", "told_at", "seconds")
+        columns: list[Any] = [evaluations.c[name] for name in names]
+        columns.insert(2, candidates.c.digest)
+        source: Any = evaluations.join(candidates)
+        for place, metric in enumerate(metrics):
+            one = measurements.alias(f"metric_{place}")
+            source = source.outerjoin(one, sa.and_(one.c.evaluation_id == evaluations.c.id, one.c.name == metric))
+            columns += [one.c[name].label(f"{name}_{place}") for name in ("value", "low", "high", "kind")]
+        query = (
+            sa.select(*columns)
+            .select_from(source)
+            .where(evaluations.c.study_id == self.id, evaluations.c.told > after)
+            .order_by(evaluations.c.told)
+        )
+        with self.database.reading() as connection:
+            return connection.execute(query).all()
 
     def points(self, objectives: Sequence[Objective] | None = None) -> list[Point]:
         """The evaluated, feasible candidates that have every objective, at the highest fidelity of each."""
