@@ -49,12 +49,16 @@ class Database:
     @property
     def file(self) -> Path | None:
         """The file of a SQLite database."""
-        return sqlite_file(self.url)
+        if self._parsed.get_backend_name() == "sqlite" and self._parsed.database not in (None, "", ":memory:"):
+            return Path(str(self._parsed.database))
+        return None
 
     @property
     def folder(self) -> Path:
         """Where the artifacts of this database's studies are kept: beside a SQLite file, or in the working folder."""
-        return artifacts_folder(self.url)
+        if self.file is not None:
+            return self.file.with_suffix(".files").absolute()
+        return Path(os.environ.get("ARCHFRONT_FILES", "archfront.files")).absolute()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -120,22 +124,6 @@ class Database:
                 f"{self.url} has schema version {found}, this Archfront knows {REVISION}; "
                 "use the version of Archfront that wrote it, or another --db"
             )
-
-
-def sqlite_file(url: str) -> Path | None:
-    """The file of a SQLite database, which may not be there yet; None for other databases."""
-    parsed = _parse(url)
-    if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
-        return Path(str(parsed.database))
-    return None
-
-
-def artifacts_folder(url: str) -> Path:
-    """Where the artifacts of a database's studies are kept: beside a SQLite file, or in the working folder."""
-    file = sqlite_file(url)
-    if file is not None:
-        return file.with_suffix(".files").absolute()
-    return Path(os.environ.get("ARCHFRONT_FILES", "archfront.files")).absolute()
 
 
 def migrate(connection: Connection) -> None:
