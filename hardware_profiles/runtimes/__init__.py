@@ -1,0 +1,1 @@
+"""Runtimes that execute networks, one per file; `base.RUNTIMES` lists them."""
