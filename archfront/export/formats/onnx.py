@@ -1,0 +1,74 @@
+"""ONNX: the deployed form with a batch of any size, for ONNX Runtime and all that reads ONNX."""
+
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from archfront.export.errors import ExportRefused
+from archfront.export.formats import FORMATS, Format, batches
+from archfront.export.subject import Subject
+
+FILE = "model.onnx"
+OPSET = 20
+LARGEST = 1_900_000_000
+"""Bytes of weights up to which they are kept inside the file, whose format ends at 2 GB."""
+
+
+@FORMATS.register("onnx")
+class Onnx(Format):
+    """The deployed form as ONNX, input `inputs` (batch, channels, height, width), output `outputs` (batch, n)."""
+
+    name = "onnx"
+    packages = ("torch", "onnx", "onnxscript", "onnxruntime")
+
+    def write(self, subject: Subject, folder: Path) -> list[str]:
+        size = sum(tensor.numel() * tensor.element_size() for tensor in subject.state.values())
+        # Traced with a batch of 2: torch.export takes a 1 for a constant.
+        example = torch.zeros(2, *subject.inputs)
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                program = torch.onnx.export(
+                    subject.deployed,
+                    (example,),
+                    dynamo=True,
+                    verbose=False,
+                    opset_version=OPSET,
+                    input_names=["inputs"],
+                    output_names=["outputs"],
+                    dynamic_shapes=({0: torch.export.Dim("batch")},),
+                )
+            except Exception as error:
+                raise ExportRefused(f"onnx: torch can't convert this network: {_line(error)}") from error
+        assert program is not None
+        properties = program.model.metadata_props
+        properties.update({"study": subject.study, "digest": subject.digest, "architecture": subject.outline})
+        program.save(str(folder / FILE), external_data=size > LARGEST)
+        return sorted(file.name for file in folder.glob(FILE + "*"))
+
+    def run(self, folder: Path, inputs: np.ndarray) -> np.ndarray:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        session = onnxruntime.InferenceSession(str(folder / FILE), options, providers=["CPUExecutionProvider"])
+        return np.concatenate([session.run(None, {"inputs": batch})[0] for batch in batches(inputs)])
+
+    def usage(self, subject: Subject) -> str:
+        return (
+            "import onnxruntime\n"
+            f'session = onnxruntime.InferenceSession("{FILE}")\n'
+            f"outputs = session.run(None, {{'inputs': images}})[0]  # images: float32 (batch, {_shape(subject)})"
+        ).replace("'", '"')
+
+
+def _shape(subject: Subject) -> str:
+    return ", ".join(map(str, subject.inputs))
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

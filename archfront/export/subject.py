@@ -1,0 +1,62 @@
+"""What is exported: one searched network, with all that its card and files say about it."""
+
+import copy
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import nn
+
+from archfront.contracts import Metric
+from search_spaces.building import build
+from search_spaces.canonical import digest, outline
+from search_spaces.deployment import deployed
+from search_spaces.parts import Part
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One searched network. `state` holds its trained weights, `inputs` is (channels, height, width)."""
+
+    architecture: Part
+    state: dict[str, torch.Tensor]
+    inputs: tuple[int, int, int]
+    outputs: int
+    study: str = ""
+    number: int | None = None
+    space: str = ""
+    metrics: tuple[Metric, ...] = ()
+    training: dict[str, Any] = field(default_factory=dict)
+    """Settings of the training, as they were recorded."""
+    classes: tuple[str, ...] = ()
+    data: dict[str, Any] = field(default_factory=dict)
+    """What it was trained on: specification, name and sha256, as far as known."""
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest that the study knows it by."""
+        return digest(self.architecture)
+
+    @cached_property
+    def model(self) -> nn.Module:
+        """The searched network with its weights, in evaluation mode."""
+        model = build(self.architecture, self.inputs, self.outputs, seed=0)
+        model.load_state_dict(self.state)
+        return model.eval()
+
+    @cached_property
+    def deployed(self) -> nn.Module:
+        """Its deployed form: batch norm folded, training-only parts removed."""
+        return deployed(copy.deepcopy(self.model))
+
+    @property
+    def title(self) -> str:
+        """A few words that name it."""
+        of = f"candidate {self.number} of the study '{self.study}'" if self.study else "a network"
+        return f"{of}, {self.digest[:12]}" if self.study else f"{of} {self.digest[:12]}"
+
+    @property
+    def outline(self) -> str:
+        """The architecture in one readable line."""
+        return outline(self.architecture)
