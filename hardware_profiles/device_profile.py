@@ -105,7 +105,7 @@ def _read(path: Path) -> Profile:
 
 
 def _typed(file: str, key: str, value: Any) -> Any:
-    kind = TYPES.get(key, str)
+    kind: Any = TYPES.get(key, str)
     if kind is float and type(value) is int:
         value = float(value)
     ints = kind is not list or (isinstance(value, list) and all(type(item) is int for item in value))

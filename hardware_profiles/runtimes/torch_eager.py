@@ -43,9 +43,13 @@ class TorchEager(Runtime):
 
     def warm(self) -> None:
         import torch
-        import torch.export  # noqa: F401
 
         torch.set_num_threads(1)
+        # Much of torch.export is imported when it is first used: seconds that every fork would pay.
+        file = BytesIO()
+        torch.export.save(torch.export.export(torch.nn.Linear(1, 1), (torch.zeros(1, 1),)), file)
+        file.seek(0)
+        torch.export.load(file)
 
     def load(self, path: Path, threads: int, options: Mapping[str, Any]) -> Loaded:
         import torch
@@ -56,9 +60,8 @@ class TorchEager(Runtime):
             program = torch.export.load(path)
         except Exception as error:
             raise Unsupported(f"torch.export can't load it: {first_line(error)}") from error
-        given = [program.graph_signature.user_inputs, program.example_inputs]
-        inputs = given[1][0] if given[1] else ()
-        if len(given[0]) != 1 or len(inputs) != 1 or inputs[0].dtype != torch.float32:
+        inputs: Any = program.example_inputs[0] if program.example_inputs else ()
+        if len(inputs) != 1 or inputs[0].dtype != torch.float32:
             raise Unsupported("a network with one float32 input can be timed; this one has others")
         module = program.module(check_guards=False)
         torch.set_grad_enabled(False)

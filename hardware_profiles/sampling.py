@@ -1,0 +1,175 @@
+"""The measuring protocol `interleaved-1`: which runs are timed, which of them count, and when it is enough.
+
+Runs of the network alternate with runs of a fixed reference network in rounds of a few milliseconds. A shared host
+has two speeds: on virtual cores that are hyper-threads, everything slows down by 1.5 to 1.8 while the sibling works,
+for milliseconds or for minutes, and thread-CPU time slows down alike. The reference tells the two apart: a round is
+*quiet* when the reference ran within 6 % of its known quiet time both before and after it. The headline figure is the
+10th percentile of the runs in quiet rounds. Between 24 runs of 1.5 s on a busy two-core virtual machine its coefficient
+of variation was 0.5 to 1.2 %, against 18 to 24 % for the 10th percentile, the median or the thread-CPU time of all
+runs, and 1 to 11 % for the ratio to the reference.
+
+Where the host doesn't become quiet in time, the figure is the ratio to the reference times the reference's quiet
+time. That is off by up to 13 %, since networks slow down by different factors; its interval says so.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+
+PROTOCOL = "interleaved-1"
+CORRECTED = "interleaved-1 corrected"
+"""The protocol of figures that were corrected by the reference, for want of quiet."""
+
+TOLERANCE = 0.06
+"""How far from its quiet time the reference may be in a quiet round."""
+CORRECTION_ERROR = 0.15
+ROUND_NS = 3_000_000
+REFERENCE_RUNS = 5
+QUIET_ROUNDS = 8
+"""Quiet rounds that a figure takes at least."""
+CALIBRATION_S = 3.0
+BLOCKS = 20
+DRAWS = 200
+
+Array = numpy.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """When to stop: at an interval of `target` relative width, or at `cap_s`; without quiet, at `patience_s`."""
+
+    cap_s: float = 2.0
+    patience_s: float = 4.0
+    target: float = 0.02
+    least_s: float = 0.4
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The headline figure in ns with its 95 % interval, and the runs it rests on."""
+
+    headline: float
+    low: float
+    high: float
+    corrected: bool
+    quiet_share: float
+    level: float
+    samples: Array
+
+    @property
+    def width(self) -> float:
+        """The interval's width relative to the figure."""
+        return (self.high - self.low) / self.headline
+
+
+def warm_up(run: Callable[[], object], seconds: float = 0.3) -> float:
+    """Run until three batches in a row are no faster than what was seen before; the last batch's median, in ns."""
+    best, stable, deadline = float("inf"), 0, time.perf_counter() + seconds
+    while True:
+        batch = sorted(_timed(run, 3))
+        stable = stable + 1 if batch[0] > 0.98 * best else 0
+        best = min(best, batch[0])
+        if stable == 3 or time.perf_counter() > deadline:
+            return float(batch[1])
+
+
+def sample(
+    network: Callable[[], object],
+    reference: Callable[[], object],
+    plan: Plan,
+    level: float | None,
+    alive: Callable[[], bool],
+    check_s: float = 0.2,
+) -> tuple[Estimate, str, int]:
+    """Time in rounds until the plan is met; the estimate, why it stopped, and the number of rounds.
+
+    `level` is the reference's known quiet time in ns, None to find it in these rounds. `alive` ends the sampling.
+    """
+    one = warm_up(network)
+    runs = max(1, int(ROUND_NS / one))
+    warm_up(reference, 0.1)
+    rounds: list[list[int]] = []
+    references = [_reference(reference)]
+    start = time.perf_counter()
+    least = plan.least_s if level is not None else CALIBRATION_S
+    check = start + least
+    while alive():
+        if one < ROUND_NS / 2:
+            network()  # what the reference took out of the caches comes back
+        rounds.append(_timed(network, runs))
+        references.append(_reference(reference))
+        now = time.perf_counter()
+        if now < check:
+            continue
+        found = estimate(numpy.array(rounds), numpy.array(references), level)
+        why = _stop(found, now - start, plan)
+        if why:
+            return found, why, len(rounds)
+        check = max(now + check_s, now + 3 * (time.perf_counter() - now))
+    raise ConnectionAbortedError("nobody waits for the measurement any more")
+
+
+def _stop(found: Estimate, seconds: float, plan: Plan) -> str:
+    if found.corrected:
+        return "never quiet" if seconds >= plan.patience_s else ""
+    if found.width <= plan.target:
+        return "converged"
+    return "cap" if seconds >= plan.cap_s else ""
+
+
+def estimate(rounds: Array, references: Array, level: float | None) -> Estimate:
+    """The headline figure of `rounds` (rounds × runs, ns), between and around which the reference took `references`."""
+    level = quiet_level(references, level)
+    calm = references < (1 + TOLERANCE) * level
+    quiet = calm[:-1] & calm[1:]
+    corrected = int(quiet.sum()) < QUIET_ROUNDS
+    rng = numpy.random.default_rng(0)
+    if corrected:
+        around = (references[:-1] + references[1:]) / 2
+        ratios = numpy.median(rounds, axis=1) / around * level
+        headline = float(numpy.median(ratios))
+        low, high = _interval(ratios, lambda values: float(numpy.median(values)), rng)
+        low, high = min(low, headline * (1 - CORRECTION_ERROR)), max(high, headline * (1 + CORRECTION_ERROR))
+        samples = rounds.ravel()
+    else:
+        counted = rounds[quiet]
+        samples = counted.ravel()
+        headline = float(numpy.percentile(samples, 10))
+        low, high = _interval(counted, lambda values: float(numpy.percentile(values, 10)), rng)
+    return Estimate(headline, min(low, headline), max(high, headline), corrected, float(quiet.mean()), level, samples)
+
+
+def quiet_level(references: Array, known: float | None) -> float:
+    """The reference's quiet time: the known one, unless these rounds show a faster state or follow a slow drift."""
+    fast = float(numpy.sort(references)[: max(5, len(references) // 10)].max())
+    if known is None or fast < (1 - TOLERANCE) * known:
+        known = fast
+    near = references[references < (1 + TOLERANCE) * known]
+    if 2 * len(near) < len(references):
+        return known
+    return 0.8 * known + 0.2 * float(numpy.median(near))
+
+
+def _interval(rounds: Array, statistic: Callable[[Array], float], rng: numpy.random.Generator) -> tuple[float, float]:
+    """A 95 % bootstrap interval over blocks of neighbouring rounds, since neighbours resemble each other."""
+    blocks = numpy.array_split(rounds, min(BLOCKS, len(rounds)))
+    picks = rng.integers(len(blocks), size=(DRAWS, len(blocks)))
+    values = [statistic(numpy.concatenate([blocks[i] for i in pick])) for pick in picks]
+    return float(numpy.percentile(values, 2.5)), float(numpy.percentile(values, 97.5))
+
+
+def _timed(run: Callable[[], object], times: int) -> list[int]:
+    clock, found = time.perf_counter_ns, []
+    for _ in range(times):
+        start = clock()
+        run()
+        found.append(clock() - start)
+    return found
+
+
+def _reference(run: Callable[[], object]) -> float:
+    run()
+    return float(sorted(_timed(run, REFERENCE_RUNS))[REFERENCE_RUNS // 2])
