@@ -110,11 +110,11 @@ class Workshop:
         if not plan.space:
             if self.data is None:
                 raise WrongUse("say what to search: --space NAME ('archfront spaces' lists them), or --data")
-            space = default_space(self.data.inputs, len(self.data.train))
+            space = default_space(self.data.inputs, self.data.train.size)
         elif self.data is None:
             space = get_space(plan.space)
         else:
-            space = get_space(plan.space, self.data.inputs, len(self.data.train))
+            space = get_space(plan.space, self.data.inputs, self.data.train.size)
         if plan.where is not None:
             rule = getattr(self.main, "rule", None)
             if rule is None:
