@@ -1,0 +1,104 @@
+"""`archfront blocks`, `spaces`, `controllers`, `evaluators`, `devices`: what there is, each with its source."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from archfront.commands.printing import AsJson, print_rows
+
+if TYPE_CHECKING:
+    from search_spaces.registry import Entry
+
+Pattern = Annotated[str, typer.Argument(help="Names to list, with * and ?.")]
+
+
+def blocks(
+    pattern: Pattern = "*",
+    family: Annotated[str | None, typer.Option(help="List one family of parts only.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the parts that architectures are made of, by family."""
+    from search_spaces.errors import SpaceError, near
+    from search_spaces.parts import FAMILIES, fields_of
+
+    if family is not None and family not in FAMILIES:
+        raise SpaceError(f"no family of parts is named '{family}'; {near(family, FAMILIES)}")
+    rows = []
+    for name in [family] if family else FAMILIES:
+        for entry in _matching(FAMILIES[name], pattern):
+            fields = ", ".join(fields_of(entry.value))
+            rows.append({"family": name, "name": entry.name, "fields": fields, **_told(entry)})
+    print_rows(rows, as_json, f"no part's name matches '{pattern}'")
+
+
+def spaces(
+    pattern: Pattern = "*",
+    as_json: AsJson = False,
+) -> None:
+    """List the ready search spaces with their exact sizes."""
+    from search_spaces.spaces import SPACES, get_space
+
+    rows = []
+    for entry in _matching(SPACES, pattern):
+        space = get_space(entry.name)
+        rows.append({"name": entry.name, "size": space.size(), "decisions": len(space.decisions), **_told(entry)})
+    print_rows(rows, as_json, f"no space's name matches '{pattern}'")
+
+
+def controllers(pattern: Pattern = "*", as_json: AsJson = False) -> None:
+    """List the controllers, which decide what to try next."""
+    from controllers import CONTROLLERS, Controller
+
+    rows = [
+        {"name": entry.name, "settings": _settings(entry.value, beyond=Controller), **_told(entry)}
+        for entry in _matching(CONTROLLERS, pattern)
+    ]
+    print_rows(rows, as_json, f"no controller's name matches '{pattern}'")
+
+
+def evaluators(pattern: Pattern = "*", as_json: AsJson = False) -> None:
+    """List the evaluators, which say what a candidate is worth."""
+    from evaluators.base import EVALUATORS
+
+    rows = [
+        {"name": entry.name, "resource": entry.value.resource, "settings": _settings(entry.value), **_told(entry)}
+        for entry in _matching(EVALUATORS, pattern)
+    ]
+    print_rows(rows, as_json, f"no evaluator's name matches '{pattern}'")
+
+
+def devices(pattern: Pattern = "*", as_json: AsJson = False) -> None:
+    """List the devices that latency can be measured on."""
+    from fnmatch import fnmatch
+
+    from hardware_profiles import profile, profiles
+
+    rows: list[dict[str, Any]] = []
+    for name in profiles():
+        if fnmatch(name, pattern):
+            found = profile(name)
+            rows.append({"name": name, "runtime": found.runtime, "threads": found.threads, "about": found.about})
+    print_rows(rows, as_json, f"no device's name matches '{pattern}'")
+
+
+def _matching(registry: Any, pattern: str) -> Iterable["Entry[Any]"]:
+    """The entries whose names fit; a name without wildcards that there isn't raises with the near ones."""
+    if any(sign in pattern for sign in "*?["):
+        return [registry.entry(name) for name in registry.names(pattern)]
+    return [registry.entry(pattern)]
+
+
+def _told(entry: "Entry[Any]") -> dict[str, str]:
+    return {"source": entry.source or "-", "about": entry.about}
+
+
+def _settings(cls: type, beyond: type | None = None) -> str:
+    """The settings that the class takes in its constructor, with their defaults."""
+    from inspect import Parameter, signature
+
+    known = set(signature(beyond).parameters) if beyond else set()
+    taken = [
+        p for p in signature(cls).parameters.values() if p.name not in known and p.kind is not Parameter.VAR_KEYWORD
+    ]
+    return ", ".join(p.name if p.default is Parameter.empty else f"{p.name}={p.default!r}" for p in taken)

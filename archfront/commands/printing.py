@@ -1,0 +1,85 @@
+"""How commands print: JSON for programs, tables and short figures for people."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from archfront.contracts import Objective
+    from archfront.study.front import Point
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+StudyName = Annotated[str, typer.Argument(help="The study's name; 'archfront studies' lists them.", metavar="STUDY")]
+DatabaseUrl = Annotated[
+    str | None, typer.Option("--db", help="The study database: a URL or a SQLite file.", metavar="URL")
+]
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    typer.echo(json.dumps(value, indent=2, default=str))
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str = "nothing") -> None:
+    """The rows, all with the same keys, as JSON or as a table with the keys as its heads."""
+    if as_json:
+        print_json(list(rows))
+    elif not rows:
+        typer.echo(empty)
+    else:
+        print_table(table_of(list(rows[0]), [[figure(value) for value in row.values()] for row in rows]))
+
+
+def table_of(heads: Iterable[str], rows: Iterable[Sequence[str]], title: str | None = None) -> "Table":
+    """A table without frames; text wraps at the last column."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, title=title, title_justify="left", pad_edge=False, header_style="bold")
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    return table
+
+
+def print_table(table: "Table") -> None:
+    """The table on standard output; through a pipe its lines are as long as they need to be."""
+    from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+
+
+def front_table(front: Sequence["Point"], objectives: Sequence["Objective"], further: Sequence[str] = ()) -> "Table":
+    """A front as a table: the candidate's number and digest, its objectives, then further metrics that it has."""
+    names = list(dict.fromkeys([*(objective.metric for objective in objectives), *further]))
+    names = [name for name in names if any(name in point.values for point in front)]
+    rows = [
+        [str(point.number), point.digest[:8], *(figure(point.values.get(name)) for name in names)] for point in front
+    ]
+    return table_of(["candidate", "digest", *names], rows)
+
+
+def figure(value: Any) -> str:
+    """A figure for people: four digits for fractions, thousands apart for integers, `-` for what there isn't."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}"
+    if isinstance(value, int) or abs(value) >= 1e15:
+        return f"{value:.3e}"
+    return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def duration(seconds: float) -> str:
+    """`75` as `1:15`, `3700` as `1:01:40`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

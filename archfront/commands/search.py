@@ -1,0 +1,169 @@
+"""`archfront search`: start a study, or go on with it."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from archfront.commands.printing import AsJson, DatabaseUrl, duration, figure, front_table, print_json, print_table
+
+if TYPE_CHECKING:
+    from archfront.search import Progress
+    from archfront.settings import Settings
+    from archfront.study import Study
+
+File = Annotated[Path | None, typer.Argument(help="A study file; 'archfront init' writes one.", metavar="[STUDY.toml]")]
+Name = Annotated[str | None, typer.Option("--study", help="The study's name.", metavar="NAME")]
+SpaceName = Annotated[str | None, typer.Option("--space", help="A space's name, FILE.py:NAME or table:FILE.")]
+Decisions = Annotated[str | None, typer.Option(help="Columns of a table that are the decisions.", metavar="A,B")]
+Where = Annotated[str | None, typer.Option(help="A rule: a table's column, or FILE.py:NAME of a function.")]
+DataName = Annotated[
+    str | None, typer.Option("--data", help="digits, npz:PATH, folder:PATH, torchvision:NAME or FILE.py:NAME.")
+]
+ControllerName = Annotated[str | None, typer.Option("--controller", help="A controller's name or FILE.py:NAME.")]
+EvaluatorName = Annotated[
+    str | None, typer.Option("--evaluator", help="An evaluator's name, FILE.py:NAME or table:FILE.")
+]
+Objectives = Annotated[
+    list[str] | None, typer.Option("--objective", help="METRIC, METRIC:max or METRIC:min; repeat it.")
+]
+Constraints = Annotated[list[str] | None, typer.Option("--constraint", help="METRIC<=NUMBER or >=; repeat it.")]
+Device = Annotated[str | None, typer.Option(help="Where latency is measured; 'archfront devices' lists them.")]
+Evaluations = Annotated[int | None, typer.Option(help="End when the study has so many evaluations.")]
+Minutes = Annotated[float | None, typer.Option(help="End after so many minutes.")]
+Workers = Annotated[int | None, typer.Option(help="Evaluations at the same time.")]
+Launcher = Annotated[str | None, typer.Option(help="inline or ray.")]
+Seed = Annotated[int | None, typer.Option(help="The seed of every random draw.")]
+Epochs = Annotated[int | None, typer.Option(help="Epochs of each training.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Any setting of a study file: KEY=VALUE; repeat it.", metavar="KEY=VALUE"),
+]
+
+
+def search(
+    file: File = None,
+    study: Name = None,
+    space: SpaceName = None,
+    decisions: Decisions = None,
+    where: Where = None,
+    data: DataName = None,
+    controller: ControllerName = None,
+    evaluator: EvaluatorName = None,
+    objective: Objectives = None,
+    constraint: Constraints = None,
+    device: Device = None,
+    evaluations: Evaluations = None,
+    minutes: Minutes = None,
+    workers: Workers = None,
+    launcher: Launcher = None,
+    seed: Seed = None,
+    epochs: Epochs = None,
+    set_: Set = None,
+    db: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Start a study, or go on with it where it stopped."""
+    options: dict[str, Any] = {
+        "name": study,
+        "space": space,
+        "decisions": decisions,
+        "where": where,
+        "data": data,
+        "controller": {"name": controller} if controller else None,
+        "evaluator": _filled(name=evaluator, epochs=epochs) or None,
+        "objectives": objective or None,
+        "constraints": constraint or None,
+        "device": device,
+        "budget": _filled(evaluations=evaluations, minutes=minutes) or None,
+        "workers": workers,
+        "launcher": launcher,
+        "seed": seed,
+        "db": db,
+    }
+    run_study(wanted(file, options, set_ or []), as_json)
+
+
+def _filled(**values: Any) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def wanted(file: Path | None, options: dict[str, Any], assignments: list[str]) -> "Settings":
+    """What the study file says, under what the options say; above what the study was started with, if it is there."""
+    from archfront.settings import assignment, overlaid, read_study_file, settings_from, settings_of
+
+    for text in assignments:
+        options = overlaid(options, assignment(text))
+    from_file = read_study_file(file) if file else {}
+    if file and "name" not in from_file:
+        from_file["name"] = file.stem
+    given = overlaid(from_file, options)
+    origin = f"{file}" if file else "options"
+    settings = settings_from(given, origin)
+    known = _known(settings)
+    return settings_from(overlaid(settings_of(known), given), origin) if known else settings
+
+
+def _known(settings: "Settings") -> "Study | None":
+    """The study to go on with, where there is one of this name."""
+    from archfront.study import Database, Study
+
+    file = Database.planned(settings.db).file
+    if file is not None and not file.exists():
+        return None
+    database = Database(settings.db, read_only=True)
+    return Study(database, settings.study_name) if database.has(settings.study_name) else None
+
+
+def run_study(settings: "Settings", as_json: bool) -> None:
+    """Search, showing how it goes, and say what was found and what to do with it."""
+    from archfront import run
+    from archfront.commands.progress import listener
+
+    order = settings.order()
+    with listener(order, quiet=as_json) as show:
+        study, progress = run.search(order, show)
+    if as_json:
+        print_json(_summary(study, progress))
+    else:
+        _conclude(study, progress, settings.db)
+
+
+def _summary(study: "Study", progress: "Progress") -> dict[str, Any]:
+    front = study.front()
+    return {
+        "study": study.name,
+        "ended": progress.ended,
+        "seconds": round(progress.seconds, 3),
+        "evaluations": dict(study.counts()),
+        "evaluations_in_this_run": progress.done_here,
+        "failures": dict(progress.reasons),
+        "hypervolume": study.hypervolume(),
+        "front": [{"candidate": p.number, "digest": p.digest, "metrics": p.values} for p in front],
+    }
+
+
+def _conclude(study: "Study", progress: "Progress", db: str) -> None:
+    from archfront.study import DEFAULT_URL
+
+    front = study.front()
+    print_table(front_table(front, study.objectives, study.metric_names()))
+    typer.echo(
+        f"\nended: {progress.ended}; {progress.done_here} evaluations in {duration(progress.seconds)}; "
+        f"front of {len(front)}; hypervolume {figure(study.hypervolume())}"
+    )
+    for reason, count in progress.reasons.most_common(5):
+        typer.echo(f"  {count} × {reason}")
+    where = [] if db == DEFAULT_URL else ["--db", db]
+    again = shlex.join(["archfront", "search", "--study", study.name, *where])
+    if not front:
+        typer.echo("no candidate kept all constraints; see 'archfront studies' and loosen them in a new study")
+        return
+    typer.echo("next:")
+    best = str(front[0].number)
+    trained = any(artifact.kind == "weights" for artifact in study.candidate(best).artifacts)
+    commands = [["show", study.name, best], ["report", study.name], ["dashboard"]]
+    for words in [["export", study.name, "--candidate", best], *commands] if trained else commands:
+        typer.echo("  " + shlex.join(["archfront", *words, *where]))
+    typer.echo(f"  {again} --minutes 10   # goes on")
