@@ -24,7 +24,8 @@ def from_arch_str(text: str) -> Cell201:
     names = [edge.partition("~")[0] for node in text.split("+") for edge in node.strip("|").split("|")]
     if len(names) != 6:
         raise SpaceError(f"'{text}' has {len(names)} operations; a cell of NAS-Bench-201 has 6", "arch_str")
-    network = Cell201(*(FAMILIES["cell_operation"].get(name)() for name in names))
+    operations: Any = [FAMILIES["cell_operation"].get(name)() for name in names]
+    network = Cell201(*operations)
     if network.arch_str != text:
         raise SpaceError(f"'{text}' isn't in the benchmark's format; did you mean '{network.arch_str}'?", "arch_str")
     return network
