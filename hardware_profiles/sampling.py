@@ -6,12 +6,14 @@ for milliseconds or for minutes, and thread-CPU time slows down alike. The refer
 *quiet* when the reference ran within 6 % of its known quiet time both before and after it. The headline figure is the
 10th percentile of the runs in quiet rounds. Between 24 runs of 1.5 s on a busy two-core virtual machine its coefficient
 of variation was 0.5 to 1.2 %, against 18 to 24 % for the 10th percentile, the median or the thread-CPU time of all
-runs, and 1 to 11 % for the ratio to the reference.
+runs, and 1 to 11 % for the ratio to the reference. Runs during which another process took the core are left out,
+which the kernel's count of involuntary context switches tells.
 
 Where the host doesn't become quiet in time, the figure is the ratio to the reference times the reference's quiet
 time. That is off by up to 13 %, since networks slow down by different factors; its interval says so.
 """
 
+import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,14 +68,13 @@ class Estimate:
 
 
 def warm_up(run: Callable[[], object], seconds: float = 0.3) -> float:
-    """Run until three batches in a row are no faster than what was seen before; the last batch's median, in ns."""
+    """Run until three batches in a row are no faster than what was seen before; the fastest run, in ns."""
     best, stable, deadline = float("inf"), 0, time.perf_counter() + seconds
-    while True:
-        batch = sorted(_timed(run, 3))
-        stable = stable + 1 if batch[0] > 0.98 * best else 0
-        best = min(best, batch[0])
-        if stable == 3 or time.perf_counter() > deadline:
-            return float(batch[1])
+    while stable < 3 and time.perf_counter() < deadline:
+        fastest = min(abs(time_ns) for time_ns in _timed(run, 3))
+        stable = stable + 1 if fastest > 0.98 * best else 0
+        best = min(best, fastest)
+    return best
 
 
 def sample(
@@ -121,25 +122,24 @@ def _stop(found: Estimate, seconds: float, plan: Plan) -> str:
 
 
 def estimate(rounds: Array, references: Array, level: float | None) -> Estimate:
-    """The headline figure of `rounds` (rounds × runs, ns), between and around which the reference took `references`."""
+    """The headline figure of `rounds` (rounds × runs, ns), between and around which the reference took `references`.
+
+    A run that was interrupted has its CPU time, negative. There is one reference time more than there are rounds.
+    """
     level = quiet_level(references, level)
     calm = references < (1 + TOLERANCE) * level
-    quiet = calm[:-1] & calm[1:]
+    quiet = calm[:-1] & calm[1:] & (rounds > 0).any(axis=1)
     corrected = int(quiet.sum()) < QUIET_ROUNDS
-    rng = numpy.random.default_rng(0)
     if corrected:
         around = (references[:-1] + references[1:]) / 2
-        ratios = numpy.median(rounds, axis=1) / around * level
-        headline = float(numpy.median(ratios))
-        low, high = _interval(ratios, lambda values: float(numpy.median(values)), rng)
+        samples = numpy.abs(rounds).ravel()
+        headline, low, high = _interval(numpy.abs(rounds) / around[:, None] * level, 50)
         low, high = min(low, headline * (1 - CORRECTION_ERROR)), max(high, headline * (1 + CORRECTION_ERROR))
-        samples = rounds.ravel()
     else:
-        counted = rounds[quiet]
-        samples = counted.ravel()
-        headline = float(numpy.percentile(samples, 10))
-        low, high = _interval(counted, lambda values: float(numpy.percentile(values, 10)), rng)
-    return Estimate(headline, min(low, headline), max(high, headline), corrected, float(quiet.mean()), level, samples)
+        counted = numpy.where(rounds[quiet] > 0, rounds[quiet], numpy.nan)
+        samples = counted[~numpy.isnan(counted)]
+        headline, low, high = _interval(counted, 10)
+    return Estimate(headline, low, high, corrected, float(quiet.mean()), level, samples)
 
 
 def quiet_level(references: Array, known: float | None) -> float:
@@ -153,23 +153,35 @@ def quiet_level(references: Array, known: float | None) -> float:
     return 0.8 * known + 0.2 * float(numpy.median(near))
 
 
-def _interval(rounds: Array, statistic: Callable[[Array], float], rng: numpy.random.Generator) -> tuple[float, float]:
-    """A 95 % bootstrap interval over blocks of neighbouring rounds, since neighbours resemble each other."""
-    blocks = numpy.array_split(rounds, min(BLOCKS, len(rounds)))
+def _interval(rounds: Array, percent: float) -> tuple[float, float, float]:
+    """A percentile of all runs, and its 95 % interval: a bootstrap over blocks of rounds, since neighbours are alike."""
+    rng = numpy.random.default_rng(0)
+    blocks = [block[~numpy.isnan(block)] for block in numpy.array_split(rounds, min(BLOCKS, len(rounds)))]
+    headline = float(numpy.percentile(numpy.concatenate(blocks), percent))
     picks = rng.integers(len(blocks), size=(DRAWS, len(blocks)))
-    values = [statistic(numpy.concatenate([blocks[i] for i in pick])) for pick in picks]
-    return float(numpy.percentile(values, 2.5)), float(numpy.percentile(values, 97.5))
+    drawn = [float(numpy.percentile(numpy.concatenate([blocks[i] for i in pick]), percent)) for pick in picks]
+    low, high = numpy.percentile(drawn, (2.5, 97.5))
+    return headline, min(float(low), headline), max(float(high), headline)
 
 
 def _timed(run: Callable[[], object], times: int) -> list[int]:
-    clock, found = time.perf_counter_ns, []
+    """The time of each run in ns; when another process had the core meanwhile, the CPU time, negative."""
+    clock, cpu, found, before = time.perf_counter_ns, time.thread_time_ns, [], _switches()
     for _ in range(times):
+        used = cpu()
         start = clock()
         run()
-        found.append(clock() - start)
+        took = clock() - start
+        after = _switches()
+        found.append(took if after == before else used - cpu())
+        before = after
     return found
+
+
+def _switches() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
 def _reference(run: Callable[[], object]) -> float:
     run()
-    return float(sorted(_timed(run, REFERENCE_RUNS))[REFERENCE_RUNS // 2])
+    return float(sorted(map(abs, _timed(run, REFERENCE_RUNS)))[REFERENCE_RUNS // 2])

@@ -1,0 +1,42 @@
+"""How fast a network is on a device, in its deployed form."""
+
+from pathlib import Path
+
+from archfront.contracts import Context, Evaluation, Proposal, Status, WrongUse
+from evaluators.base import EVALUATORS, Evaluator
+from hardware_profiles.device_profile import profile
+from hardware_profiles.measuring import Timer, measure
+
+
+@EVALUATORS.register("latency")
+class LatencyEvaluator(Evaluator):
+    """Latency, throughput and peak memory on a device, timed in a process of its own while nothing is trained here."""
+
+    name = "latency"
+    argument = "device"
+
+    def __init__(self, device: str = "host") -> None:
+        """`device` is a ready profile's name, or the path of a TOML file; raises `WrongUse` for any other."""
+        if not isinstance(device, str | Path):
+            raise WrongUse(f"the evaluator 'latency' takes the name of a device, not {device!r}")
+        self.profile = profile(device)
+        self.resource = f"device:{self.profile.name}"
+        self._timer = Timer(self.profile)
+
+    def metrics(self) -> tuple[str, ...]:
+        return tuple(f"{name}@{self.profile.name}" for name in ("latency_ms", "throughput", "peak_memory_mb"))
+
+    def prepare(self, context: Context) -> None:
+        """Start the timing process, which finds out whether the device's cores and runtime are there."""
+        self.profile.pinned_to()
+        self._timer.start()
+
+    def evaluate(self, proposal: Proposal, context: Context) -> Evaluation:
+        """The architecture's latency; weights are random, as they don't matter to it."""
+        from search_spaces.building import build
+        from search_spaces.deployment import deployed
+
+        channels, height, width = context.inputs
+        model = deployed(build(proposal.architecture, (channels, height, width), context.outputs, seed=context.seed))
+        found = measure(model, context.inputs, self.profile, self._timer, context.timeout_s)
+        return Evaluation(proposal, Status.OK, metrics=found.metrics())
