@@ -142,7 +142,7 @@ def _add_front(figure: go.Figure, results: Results, at: np.ndarray, x: Objective
                 "color": theme.front,
                 "size": 10,
                 "symbol": np.where(predicted, "circle-open", "circle").tolist(),
-                "line": {"width": 2 if predicted.any() else 0},
+                "line": {"width": 2, "color": theme.front},
             },
             error_x=_bars(results, x.metric, at, theme),
             error_y=_bars(results, y.metric, at, theme),
