@@ -17,7 +17,7 @@ from search_spaces.errors import near
 
 
 class Choice(BaseModel):
-    """Something registered, by name, with its own settings beside: `{name = "training", epochs = 12}` or just a name."""
+    """Something registered, by name, its own settings beside: `{name = "training", epochs = 12}`, or just a name."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     name: str = ""
@@ -180,6 +180,8 @@ def assignment(text: str) -> dict[str, Any]:
 def _line(error: ValidationError) -> str:
     first = error.errors()[0]
     path = [str(item) for item in first["loc"]]
+    if first["type"] == "model_type":
+        return f"{'.'.join(path)}: say a name, or a table of settings"
     if first["type"] != "extra_forbidden":
         return f"{'.'.join(path)}: {first['msg'][0].lower()}{first['msg'][1:]}"
     model = Budget if path[0] == "budget" else Settings

@@ -6,7 +6,7 @@ Modules here import only what `archfront --help` needs; everything heavy is impo
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
@@ -40,7 +40,9 @@ for command in (
 ):
     app.command()(command)
 
-ClickError = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
+FAILURES = frozenset({"ExportRefused", "LeaseLost", "TimingFailed", "TimingTimedOut", "Unsupported"})
+"""Errors that say in one line why the work failed."""
+ClickError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
 """Typer's errors of use; by name, because typer brings its own copy of click in some versions and not in others."""
 
 
@@ -51,6 +53,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return app(args=words, prog_name="archfront", standalone_mode=False) or 0
     except (WrongUse, SpaceError) as error:
         return _say(str(error), 2)
+    except (RuntimeError, TimeoutError) as error:
+        # By name, since their modules load torch or a database.
+        if type(error).__name__ not in FAILURES:
+            raise
+        return _say(str(error), 1)
     except ClickError as error:
         return _wrong_option(error)
     except (KeyboardInterrupt, typer.Abort):

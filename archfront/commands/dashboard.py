@@ -13,7 +13,10 @@ def dashboard(
     port: Annotated[int, typer.Option(help="The port to listen on.", min=0, max=65535)] = 8050,
 ) -> None:
     """Serve the dashboard, which only reads."""
+    from contextlib import suppress
+
     from archfront.study import DEFAULT_URL
     from dashboard import serve
 
-    serve(db or DEFAULT_URL, host, port)
+    with suppress(KeyboardInterrupt):  # Ctrl-C is how it ends
+        serve(db or DEFAULT_URL, host, port)

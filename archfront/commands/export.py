@@ -23,20 +23,18 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Export a candidate, each format verified."""
-    from archfront.contracts import WrongUse
-    from archfront.export import FORMATS, export_candidate
+    from archfront.export import export_candidate
 
     found = open_named(study, db)
-    if candidate is None:
-        front = found.front()
-        if not front:
-            raise WrongUse(f"the study '{study}' has no front yet, so no winner; name a candidate with --candidate")
-        candidate = str(front[0].number)
-    chosen = found.candidate(candidate)
-    folder = to or Path("exports") / study / chosen.digest[:8]
-    names = formats.split(",") if formats else FORMATS.names()
-    done = export_candidate(found, chosen, names, folder)
+    chosen = found.candidate(candidate) if candidate else None
+    names = [name.strip() for name in formats.split(",")] if formats else None
+    folder = to or Path("exports") / (f"{study}-{chosen.number}" if chosen else study)
+    result = export_candidate(found, chosen, names, folder)
     if as_json:
-        print_json(done)
+        print_json(result.to_json())
         return
-    typer.echo(f"exported candidate {chosen.number} of {study} to {folder}")
+    for check in result.checks:
+        typer.echo(f"{check}")
+    for note in result.notes:
+        typer.echo(note)
+    typer.echo(f"wrote {result.folder}: {', '.join(result.files)}")

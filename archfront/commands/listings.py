@@ -72,19 +72,24 @@ def devices(pattern: Pattern = "*", as_json: AsJson = False) -> None:
     """List the devices that latency can be measured on."""
     from fnmatch import fnmatch
 
-    from hardware_profiles import profile, profiles
+    from hardware_profiles import names, profile
 
     rows: list[dict[str, Any]] = []
-    for name in profiles():
-        if fnmatch(name, pattern):
-            found = profile(name)
-            rows.append({"name": name, "runtime": found.runtime, "threads": found.threads, "about": found.about})
+    chosen = [name for name in names() if fnmatch(name, pattern)] if _wild(pattern) else [pattern]
+    for name in chosen:
+        found = profile(name)
+        plain = {key: getattr(found, key) for key in ("runtime", "precision", "threads", "batch", "reached")}
+        rows.append({"name": found.name, **plain, "about": found.description})
     print_rows(rows, as_json, f"no device's name matches '{pattern}'")
+
+
+def _wild(pattern: str) -> bool:
+    return any(sign in pattern for sign in "*?[")
 
 
 def _matching(registry: Any, pattern: str) -> Iterable["Entry[Any]"]:
     """The entries whose names fit; a name without wildcards that there isn't raises with the near ones."""
-    if any(sign in pattern for sign in "*?["):
+    if _wild(pattern):
         return [registry.entry(name) for name in registry.names(pattern)]
     return [registry.entry(pattern)]
 

@@ -28,7 +28,9 @@ EvaluatorName = Annotated[
 Objectives = Annotated[
     list[str] | None, typer.Option("--objective", help="METRIC, METRIC:max or METRIC:min; repeat it.")
 ]
-Constraints = Annotated[list[str] | None, typer.Option("--constraint", help="METRIC<=NUMBER or >=; repeat it.")]
+Constraints = Annotated[
+    list[str] | None, typer.Option("--constraint", help="METRIC<=NUMBER or >=; repeat it.", metavar="LIMIT")
+]
 Device = Annotated[str | None, typer.Option(help="Where latency is measured; 'archfront devices' lists them.")]
 Evaluations = Annotated[int | None, typer.Option(help="End when the study has so many evaluations.")]
 Minutes = Annotated[float | None, typer.Option(help="End after so many minutes.")]
