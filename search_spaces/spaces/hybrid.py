@@ -31,11 +31,14 @@ def hybrid(inputs: tuple[int, ...] = (3, 224, 224), examples: int = 1_000_000) -
     local, wide = block(attention=False), block(attention=True)
     stages = []
     for i, widths in enumerate(size.widths):
-        positions = inputs[1] * inputs[2] // (size.patch * 2**i) ** 2
+        positions = inputs[1] * inputs[2] // (size.strides[0] * 2**i) ** 2
         blocks = repeat(integers(1, size.blocks[i]), wide if positions <= TOKENS else local)
         downsample: Any = one_of("conv", ConvDownsample(kernel=2, norm="layer")) if i else None
         stages.append(Stage(width=one_of(*widths), blocks=blocks, downsample=downsample))
-    stem: Any = one_of(Conv3x3Stem(size.patch), PatchifyStem(size.patch)) if size.patch > 1 else Conv3x3Stem(1)
+    stem: Any = one_of(
+        *(Conv3x3Stem(stride) for stride in size.strides),
+        *(PatchifyStem(stride) for stride in size.strides if stride > 1),
+    )
     return Network(stem=stem, stages=tuple(stages))
 
 

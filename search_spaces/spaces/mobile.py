@@ -18,7 +18,7 @@ def mobile(inputs: tuple[int, ...] = (3, 224, 224), examples: int = 1_000_000) -
         blocks = repeat(integers(1, size.blocks[i]), block())
         downsample: Any = "conv" if i else None
         stages.append(Stage(width=one_of(*widths), blocks=blocks, downsample=downsample))
-    return Network(stem=Conv3x3Stem(size.patch, activation="hard_swish"), stages=tuple(stages))
+    return Network(stem=Conv3x3Stem(one_of(*size.strides), activation="hard_swish"), stages=tuple(stages))
 
 
 def block() -> Block:

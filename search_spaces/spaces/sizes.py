@@ -5,21 +5,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Size:
-    """What fits the images: `patch` is the stem's stride, `widths` holds the options of each stage in order."""
+    """What fits the images: the options of the stem's stride, of each stage's width, and each stage's depth."""
 
-    patch: int
+    strides: tuple[int, ...]
     widths: tuple[tuple[int, ...], ...]
     blocks: tuple[int, ...]
     """The most blocks of each stage."""
 
 
-TINY = Size(1, ((16, 24, 32), (32, 48, 64)), (2, 2))
-"""Images to 12 pixels: the map of the last stage is half as large."""
-SMALL = Size(2, ((16, 24, 32), (32, 48, 64), (64, 96, 128)), (2, 3, 2))
+TINY = Size((1, 2), ((8, 16, 24), (16, 32, 48)), (2, 2))
+"""Images to 12 pixels, as the 8 of digits: the stem may keep the resolution, the last stage has 4x4 or 2x2."""
+SMALL = Size((2,), ((16, 24, 32), (32, 48, 64), (64, 96, 128)), (2, 3, 2))
 """Images to 47 pixels, as CIFAR's 32: the last stage has 4x4."""
-MEDIUM = Size(4, ((24, 32, 48), (48, 64, 96), (96, 128, 160)), (2, 3, 2))
+MEDIUM = Size((4,), ((24, 32, 48), (48, 64, 96), (96, 128, 160)), (2, 3, 2))
 """Images to 95 pixels, as 64: the last stage has 4x4."""
-LARGE = Size(4, ((32, 48, 64), (64, 96, 128), (128, 192, 256), (256, 320, 384)), (3, 3, 6, 3))
+LARGE = Size((4,), ((32, 48, 64), (64, 96, 128), (128, 192, 256), (256, 320, 384)), (3, 3, 6, 3))
 """Larger ones, as ImageNet's 224: the last stage has 7x7."""
 
 FEW = 20_000
@@ -32,4 +32,4 @@ def size_for(inputs: tuple[int, ...], examples: int) -> Size:
     size = TINY if side <= 12 else SMALL if side < 48 else MEDIUM if side < 96 else LARGE
     if examples >= FEW:
         return size
-    return Size(size.patch, size.widths, tuple(min(2, blocks) for blocks in size.blocks))
+    return Size(size.strides, size.widths, tuple(min(2, blocks) for blocks in size.blocks))
