@@ -82,7 +82,7 @@ class _Open:
 
     id: int
     proposal: Proposal
-    architecture: Any
+    architecture: str
     left: list[str]
     so_far: Evaluation
 
@@ -159,7 +159,7 @@ class Search:
         for record in records:
             if record.told is None:
                 left = [name for name in self.evaluators if name not in record.done]
-                architecture = self.space.to_json(record.proposal.architecture)
+                architecture = self.space.to_text(record.proposal.architecture)
                 self._start(_Open(record.id, record.proposal, architecture, left, record.evaluation))
 
     def _rebuilt(self, record: Recorded) -> Recorded:
@@ -173,7 +173,7 @@ class Search:
             if not proposals:
                 self._draining = self._draining or "the space is exhausted"
                 return
-            architecture = self.space.to_json(proposals[0].architecture)
+            architecture = self.space.to_text(proposals[0].architecture)
             [id] = writer.ask([(proposals[0], architecture)])
             self._start(_Open(id, proposals[0], architecture, list(self.evaluators), Evaluation(proposals[0])))
 

@@ -106,7 +106,9 @@ def main() -> None:
         start = time.perf_counter()
         points = [np.array(run(seed)) for seed in range(arguments.seeds)]
         seconds = time.perf_counter() - start
-        results[name] = [[hypervolume(p[:n], ref=reference) / whole for n in _grid(counts)] for p in points]
+        results[name] = [
+            [round(float(hypervolume(p[:n], ref=reference) / whole), 5) for n in _grid(counts)] for p in points
+        ]
         print(_line(name, results[name], counts), f"  {seconds / arguments.seeds:.1f} s a seed", flush=True)
     if arguments.to:
         write(Path(arguments.to), results, counts, arguments.seeds)
@@ -140,7 +142,8 @@ def write(folder: Path, results: dict[str, list[list[float]]], counts: list[int]
 
     folder.mkdir(parents=True, exist_ok=True)
     grid = _grid(counts)
-    (folder / "pareto_nasbench201.json").write_text(json.dumps({"evaluations": grid, "seeds": seeds, "ratios": results}))
+    kept = {"evaluations": grid, "seeds": seeds, "ratios": results}
+    (folder / "pareto_nasbench201.json").write_text(json.dumps(kept))
     head = "| contender | " + " | ".join(f"{count} evaluations" for count in counts) + " |"
     rule = "|---" * (len(counts) + 1) + "|"
     body = "\n".join(_line(name, rows, counts) for name, rows in results.items())

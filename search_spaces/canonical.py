@@ -14,7 +14,7 @@ JSON = Any
 
 def to_json(value: Any) -> JSON:
     """An architecture as JSON values; a part becomes `{"part": "family/name", **fields}`."""
-    return json.loads(_text(value))
+    return json.loads(text(value))
 
 
 def from_json(value: JSON, path: str = "") -> Any:
@@ -45,7 +45,7 @@ def from_json(value: JSON, path: str = "") -> Any:
 
 def digest(architecture: Any) -> str:
     """32 hexadecimal digits, equal for two architectures exactly when they are spellings of one network."""
-    return sha256(_text(canonical(architecture)).encode()).hexdigest()[:32]
+    return sha256(text(canonical(architecture)).encode()).hexdigest()[:32]
 
 
 def canonical(value: Any) -> Any:
@@ -64,17 +64,17 @@ def canonical(value: Any) -> Any:
     return known
 
 
-def _text(value: Any) -> str:
-    """Compact JSON with the fields in order; kept on each part, since samples share most of theirs."""
+def text(value: Any) -> str:
+    """Compact JSON of an architecture, the fields in order; kept on each part, since samples share most of theirs."""
     if isinstance(value, Part):
         known = value.__dict__.get("_text")
         if known is None:
-            inner = "".join(f',"{field}":{_text(getattr(value, field))}' for field in fields_of(value))
+            inner = "".join(f',"{field}":{text(getattr(value, field))}' for field in fields_of(value))
             known = f'{{"part":"{value.family}/{value.name}"{inner}}}'
             object.__setattr__(value, "_text", known)
         return known
     if isinstance(value, tuple | list):
-        return "[" + ",".join(map(_text, value)) + "]"
+        return "[" + ",".join(map(text, value)) + "]"
     if value is None or isinstance(value, bool | int | float | str):
         return json.dumps(value)
     raise SpaceError(f"an architecture can't hold a {type(value).__name__} ({value!r}); fill every hole first")

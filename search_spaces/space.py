@@ -1,5 +1,6 @@
 """Search spaces: what controllers see of one, and the one that every tree with holes compiles to."""
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -78,6 +79,10 @@ class SearchSpace(ABC):
         """The architecture as JSON values."""
         return canonical.to_json(architecture)
 
+    def to_text(self, architecture: Any) -> str:
+        """The architecture as the text of its JSON form."""
+        return json.dumps(self.to_json(architecture))
+
     def from_json(self, value: canonical.JSON) -> Any:
         """The architecture that `to_json` wrote."""
         return canonical.from_json(value)
@@ -126,6 +131,9 @@ class Space(SearchSpace):
     def named(self, name: str) -> "Space":
         """This space under another name."""
         return Space(self.tree, name, self.rules)
+
+    def to_text(self, architecture: Any) -> str:
+        return canonical.text(architecture)
 
     def allows(self, architecture: Any) -> bool:
         """Whether every rule holds."""

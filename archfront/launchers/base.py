@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from archfront.contracts import Evaluation, Proposal
 from archfront.plan import Plan, Workshop
@@ -16,15 +15,15 @@ LAUNCHERS: "Registry[type[Launcher]]" = Registry("launcher", "archfront.launcher
 class Job:
     """One part of an evaluation: which evaluator is to work on which proposal.
 
-    `architecture` is the JSON form, which is what travels. `checkpoint` is the path, relative to the study's folder,
-    of the weights that the candidate left at a lower fidelity.
+    `architecture` is the text of its JSON form, which is what travels. `checkpoint` is the path, relative to the
+    study's folder, of the weights that the candidate left at a lower fidelity.
     """
 
     id: int
     evaluator: str
     resource: str
     proposal: Proposal
-    architecture: Any
+    architecture: str
     checkpoint: str | None = None
 
 

@@ -1,5 +1,6 @@
 """The Ray launcher: a pool of actors per resource that live through many evaluations."""
 
+import json
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -25,8 +26,8 @@ class Worker:
     def __init__(self, plan: dict[str, Any]) -> None:
         self._workshop = Workshop(Plan.from_json(plan))
 
-    def work(self, evaluator: str, architecture: Any, ask: dict[str, Any], checkpoint: str | None) -> dict[str, Any]:
-        proposal = Proposal(self._workshop.space.from_json(architecture), **ask)
+    def work(self, evaluator: str, architecture: str, ask: dict[str, Any], checkpoint: str | None) -> dict[str, Any]:
+        proposal = Proposal(self._workshop.space.from_json(json.loads(architecture)), **ask)
         return self._workshop.work(evaluator, proposal, checkpoint).to_json()
 
 
@@ -61,7 +62,6 @@ class RayLauncher(Launcher):
         if self._started:
             local = {} if address else {"num_cpus": max(1, workers * plan.threads), "include_dashboard": False}
             ray.init(address=address, log_to_driver=False, logging_level="error", **local)
-        self._plan = ray.put(plan.to_json())
         self._pools: dict[str, _Pool] = {}
         self._running: dict[Any, _Running] = {}
         self._tries: dict[tuple[int, str], int] = {}
@@ -84,7 +84,7 @@ class RayLauncher(Launcher):
         if resource == "gpu" and ray.cluster_resources().get("GPU", 0) > 0:
             options["num_gpus"] = 1
         cls = ray.remote(**options)(Worker)
-        return _Pool([cls.remote(self._plan) for _ in range(count)], deque(range(count)), deque())
+        return _Pool([cls.remote(self.plan.to_json()) for _ in range(count)], deque(range(count)), deque())
 
     def _dispatch(self) -> None:
         for pool in self._pools.values():

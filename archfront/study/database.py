@@ -61,10 +61,15 @@ class Database:
         return Path(os.environ.get("ARCHFRONT_FILES", "archfront.files")).absolute()
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A transaction that writes; on SQLite it takes the write lock at once, so that it never fails half-way."""
+    def writing(self, durable: bool = True) -> Iterator[Connection]:
+        """A transaction that writes; on SQLite it takes the write lock at once, so that it never fails half-way.
+
+        What is committed survives the death of any process; a power cut, too, when `durable` (or when a durable
+        transaction follows).
+        """
         with self.engine.connect() as connection:
             if self._sqlite:
+                connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
                 try:
                     yield connection
@@ -100,8 +105,6 @@ class Database:
             cursor = connection.cursor()
             if not self.read_only:
                 cursor.execute("PRAGMA journal_mode=WAL")
-                # FULL: a result that was reported as recorded survives a power cut, too.
-                cursor.execute("PRAGMA synchronous=FULL")
             cursor.execute("PRAGMA foreign_keys=ON")
             cursor.close()
 

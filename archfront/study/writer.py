@@ -109,11 +109,14 @@ class StudyWriter:
             except sa.exc.OperationalError:
                 continue  # a busy or full disk: the next beat tries again, and the search itself reports it
 
-    def ask(self, proposals: Sequence[tuple[Proposal, Any]]) -> list[int]:
-        """Record proposals, each with its architecture as JSON, before they are evaluated; gives their row ids."""
+    def ask(self, proposals: Sequence[tuple[Proposal, str]]) -> list[int]:
+        """Record proposals, each with its architecture as JSON text, before they are evaluated; gives their row ids.
+
+        A power cut may lose it, which costs nothing: the controller would propose the same again.
+        """
         now = time.time()
         ids = []
-        with self._database.writing() as connection:
+        with self._database.writing(durable=False) as connection:
             for proposal, architecture in proposals:
                 row = {
                     "study_id": self.study.id,
@@ -132,11 +135,10 @@ class StudyWriter:
         self._asked += len(ids)
         return ids
 
-    def _candidate(self, connection: Connection, digest: str, architecture: Any) -> int:
+    def _candidate(self, connection: Connection, digest: str, architecture: str) -> int:
         known = connection.execute(_FIND_CANDIDATE, {"study": self.study.id, "of": digest}).scalar()
         if known is None:
-            text = architecture if isinstance(architecture, str) else json.dumps(architecture)
-            row = {"study_id": self.study.id, "digest": digest, "architecture": text}
+            row = {"study_id": self.study.id, "digest": digest, "architecture": architecture}
             known = connection.execute(_INSERT_CANDIDATE, row).inserted_primary_key[0]
         return int(known)
 
