@@ -13,7 +13,19 @@ from archfront.export.modules import Definition, Imported, Module, Modules
 from archfront.export.reading import Needs, Reading, Span, read
 from search_spaces.parts import Part, fields_of
 
-RESERVED = ("ARCHITECTURE", "INPUTS", "OUTPUTS", "Part", "Path", "build", "dataclass", "load", "load_model", "nn", "torch")
+RESERVED = (
+    "ARCHITECTURE",
+    "INPUTS",
+    "OUTPUTS",
+    "Part",
+    "Path",
+    "build",
+    "dataclass",
+    "load",
+    "load_model",
+    "nn",
+    "torch",
+)
 """Names that the exported file has for itself."""
 
 

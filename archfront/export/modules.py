@@ -57,7 +57,7 @@ class Module:
         first, start, last, end = place
         if first == last:
             return self.lines[first - 1][start:end].decode()
-        middle = self.lines[first:last - 1]
+        middle = self.lines[first : last - 1]
         return b"\n".join([self.lines[first - 1][start:], *middle, self.lines[last - 1][:end]]).decode()
 
 

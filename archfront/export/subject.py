@@ -1,6 +1,5 @@
 """What is exported: one searched network, with all that its card and files say about it."""
 
-import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -48,7 +47,7 @@ class Subject:
     @cached_property
     def deployed(self) -> nn.Module:
         """Its deployed form: batch norm folded, training-only parts removed."""
-        return deployed(copy.deepcopy(self.model))
+        return deployed(self.model)
 
     @property
     def title(self) -> str:

@@ -1,4 +1,4 @@
-"""torch.export: the deployed form as an ExportedProgram (`.pt2`), for torch, AOTInductor and what is lowered from it."""
+"""torch.export: the deployed form as an ExportedProgram (`.pt2`), for torch and what is lowered from it."""
 
 import warnings
 from pathlib import Path

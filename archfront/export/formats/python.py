@@ -12,7 +12,7 @@ from safetensors.torch import save_model
 
 from archfront.export.errors import ExportRefused
 from archfront.export.formats import FORMATS, Format
-from archfront.export.lift import RESERVED, Lifted, lift, parts_in
+from archfront.export.lift import Lifted, lift, parts_in
 from archfront.export.literal import expression
 from archfront.export.modules import Imported
 from archfront.export.subject import Subject
@@ -79,14 +79,17 @@ def source(subject: Subject) -> str:
     lifted = lift(subject.architecture)
     pieces = [_docstring(subject, lifted), _imports(lifted), BASE]
     for title, definitions in lifted.sections:
-        bar = f"# --- {title} "[:116]
-        pieces.append(bar + "-" * max(3, 120 - len(bar)))
-        pieces += definitions
+        pieces += [_heading(title), *definitions]
     written = expression(subject.architecture, lifted.class_names, before=len("ARCHITECTURE = "))
-    pieces.append("# --- The network " + "-" * 103)
+    pieces.append(_heading("The network"))
     pieces.append(f"ARCHITECTURE = {written}\nINPUTS = {subject.inputs}\nOUTPUTS = {subject.outputs}")
     pieces.append(ENTRY)
     return "\n\n\n".join(piece.strip("\n") for piece in pieces) + "\n"
+
+
+def _heading(title: str) -> str:
+    bar = f"# --- {title.partition(':')[0].rstrip('.')[:100]} "
+    return bar.ljust(120, "-")
 
 
 BASE = '''
@@ -166,7 +169,14 @@ def _statements(imports: list[Imported], comment: str = "") -> str:
         if item.name:
             alias = f" as {item.alias}" if item.alias != item.name else ""
             names.setdefault(item.module, set()).add(item.name + alias)
-    return "\n".join([*whole, *[f"from {m} import {', '.join(sorted(n))}{comment}" for m, n in sorted(names.items())]])
+    return "\n".join([*whole, *[_from(module, sorted(found), comment) for module, found in sorted(names.items())]])
+
+
+def _from(module: str, names: list[str], comment: str) -> str:
+    line = f"from {module} import {', '.join(names)}{comment}"
+    if len(line) <= 120:
+        return line
+    return "\n".join([f"from {module} import ({comment}", *[f"    {name}," for name in names], ")"])
 
 
 def _as_section(text: str) -> str:
@@ -175,6 +185,3 @@ def _as_section(text: str) -> str:
     comment = "\n".join(f"# {line}".rstrip() for line in docstring.strip().splitlines())
     code = [line for line in rest.strip("\n").splitlines() if not line.startswith(("import ", "from "))]
     return comment + "\n" + "\n".join(code).strip("\n")
-
-
-assert {"ARCHITECTURE", "INPUTS", "OUTPUTS", "build", "load"} <= set(RESERVED)

@@ -1,0 +1,170 @@
+"""From a study's candidate to what is exported: its architecture, its weights (checked), its data."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from archfront.contracts import WrongUse
+from archfront.export.card import digest_of
+from archfront.export.errors import ExportRefused
+from archfront.export.export import ExportResult, check_free, export_model
+from archfront.export.formats import FORMATS
+from archfront.export.subject import Subject
+from archfront.study import Candidate, Study
+from search_spaces.building import build
+from search_spaces.canonical import from_json
+
+if TYPE_CHECKING:
+    from evaluators.datasets import DataSet
+
+TESTED = 2000
+"""At most so many validation images are classified again to see that the accuracy is the recorded one."""
+TRAINING_SETTINGS = ("evaluator", "evaluator_settings", "recipe", "controller", "controller_settings", "threads")
+
+
+def export_candidate(
+    study: Study,
+    candidate: Candidate | None = None,
+    formats: Sequence[str] | None = None,
+    to: Path = Path("export"),
+    data: "DataSet | None" = None,
+) -> ExportResult:
+    """Export a candidate of a study (None: the best of its front in the first objective) to the folder `to`.
+
+    Each of `formats` (None: all) is verified on the study's validation images, where the data set can still be
+    loaded or is given. Raises `WrongUse` when there is nothing to export, `ExportRefused` when the weights aren't
+    those that were recorded, when they don't reach the recorded accuracy, or when a format isn't the same network.
+    """
+    check_free(to)
+    candidate = candidate or _winner(study)
+    weights = _weights(study, candidate)
+    notes: list[str] = []
+    if data is None:
+        data = _data(study, notes)
+    subject = subject_of(study, candidate, weights, data)
+    images = None
+    if data is not None:
+        images = data.normalized(data.validation.images[:TESTED])
+        notes += _check_accuracy(subject, images, data.validation.labels[:TESTED])
+    return export_model(subject, FORMATS.names() if formats is None else formats, to, images, notes)
+
+
+def subject_of(study: Study, candidate: Candidate, weights: Path, data: "DataSet | None") -> Subject:
+    """The candidate with its weights and all that its card says."""
+    settings = study.settings
+    inputs = data.inputs if data is not None else tuple(settings.get("inputs") or ())
+    outputs = data.outputs if data is not None else int(settings.get("outputs") or 0)
+    if len(inputs) != 3 or outputs < 1:
+        raise WrongUse(f"the study '{study.name}' doesn't say what its networks take; give the data set")
+    architecture = from_json(candidate.architecture)
+    training = {key: settings[key] for key in TRAINING_SETTINGS if settings.get(key)}
+    training |= {"epochs": candidate.rows[-1].fidelity or "all of the recipe", "seed": study.seed}
+    return Subject(
+        architecture=architecture,
+        state=_state(weights, architecture, inputs, outputs),
+        inputs=inputs,
+        outputs=outputs,
+        study=study.name,
+        number=candidate.number,
+        space=study.space,
+        metrics=candidate.metrics,
+        training=training,
+        classes=data.classes if data is not None else (),
+        data=_described(settings, data),
+    )
+
+
+def _winner(study: Study) -> Candidate:
+    front = study.front()
+    if not front:
+        raise WrongUse(f"the study '{study.name}' has no front yet; name a candidate, or search on")
+    return study.candidate(front[0].digest)
+
+
+def _weights(study: Study, candidate: Candidate) -> Path:
+    """The file of the candidate's weights, there and unchanged."""
+    found = [artifact for artifact in candidate.artifacts if artifact.kind == "weights"]
+    if not found:
+        evaluator = study.settings.get("evaluator") or "its evaluator"
+        raise WrongUse(
+            f"candidate {candidate.number} of '{study.name}' has no trained weights ({evaluator} left none, its "
+            f"status is {candidate.rows[-1].status}); export a candidate that is ok of a study that trains "
+            "(--evaluator training)"
+        )
+    file = study.folder / found[-1].path
+    if not file.resolve().is_relative_to(study.folder.resolve()):
+        raise ExportRefused(f"the weights of candidate {candidate.number} lie outside the study's folder: {file}")
+    if not file.is_file():
+        raise WrongUse(f"the weights of candidate {candidate.number} are missing: {file}; put the study's folder back")
+    if digest_of(file) != found[-1].sha256:
+        raise ExportRefused(f"{file} is not what was recorded (another sha256): it was changed after the search")
+    return file
+
+
+def _state(file: Path, architecture: Any, inputs: tuple[int, ...], outputs: int) -> dict[str, torch.Tensor]:
+    """The tensors of the model, and no others that the file may hold."""
+    try:
+        tensors = load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise ExportRefused(f"{file} can't be read as safetensors: {error}") from None
+    shape: Any = tuple(inputs)
+    expected = build(architecture, shape, outputs, seed=0).state_dict()
+    missing = [name for name in expected if name not in tensors]
+    if missing:
+        raise ExportRefused(f"{file} lacks {len(missing)} tensors of this network, as {missing[0]}")
+    return {name: tensors[name] for name in expected}
+
+
+def _data(study: Study, notes: list[str]) -> "DataSet | None":
+    """The study's data set, as it was; None, with the reason among the notes, when it can't be had."""
+    spec = study.settings.get("data")
+    if not spec:
+        return None
+    from evaluators.datasets import load
+
+    try:
+        found = load(spec, seed=study.seed, **(study.settings.get("data_settings") or {}))
+    except WrongUse as error:
+        notes.append(f"checked without the data set, which could not be loaded: {error}")
+        return None
+    if found.sha256 != study.settings.get("data_sha256", found.sha256):
+        notes.append(f"checked without the data set, which has changed since the search: {spec}")
+        return None
+    return found
+
+
+def _described(settings: dict[str, Any], data: "DataSet | None") -> dict[str, Any]:
+    known: dict[str, Any] = {"data": settings.get("data"), "sha256": settings.get("data_sha256")}
+    if data is not None:
+        mean, std = ([round(value, 6) for value in values] for values in (data.mean, data.std))
+        whole = not data.validation.images.is_floating_point()
+        known |= {
+            "data": settings.get("data") or data.name,
+            "sha256": data.sha256,
+            "train": data.train.size,
+            "validation": data.validation.size,
+            "test": data.test.size,
+            "preprocessing": f"({'pixels / 255' if whole else 'pixels'} - mean) / std per channel, {mean=}, {std=}",
+        }
+    return {key: value for key, value in known.items() if value is not None}
+
+
+def _check_accuracy(subject: Subject, images: torch.Tensor, labels: torch.Tensor) -> list[str]:
+    """Classify the validation images again: a network reloaded wrongly shows here, whatever its formats agree on."""
+    recorded = {metric.name: metric.value for metric in subject.metrics}.get("accuracy")
+    with torch.no_grad():
+        answers = torch.cat([subject.model(batch).argmax(1) for batch in images.split(256)])
+    found = float((answers == labels).double().mean())
+    if recorded is not None:
+        # Four standard errors: other arithmetic (mixed precision) or a part of the images may move it a little.
+        allowed = max(0.02, 4 * (recorded * (1 - recorded) / len(labels)) ** 0.5)
+        if found < recorded - allowed:
+            raise ExportRefused(
+                f"the stored weights reach an accuracy of {found:.4f} on {len(labels)} validation images, but "
+                f"{recorded:.4f} was recorded; they are not those of this candidate"
+            )
+    return [f"accuracy of the reloaded network on {len(labels)} validation images: {found:.4f}"]

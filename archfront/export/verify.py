@@ -1,0 +1,105 @@
+"""Verification: exported files, run the way their user would run them, must give the searched network's outputs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from archfront.export.errors import ExportRefused
+from archfront.export.formats import Format, batches
+from archfront.export.subject import Subject
+
+INPUTS = 128
+"""On so many inputs, at the least, every export is checked."""
+TOLERANCE = 1e-4
+"""The largest absolute difference allowed, as a share of the range of the searched network's outputs."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """How near an exported format came to the searched network."""
+
+    format: str
+    inputs: int
+    kind: str
+    """What the inputs were: `validation images` or `random normal values`."""
+    max_difference: float
+    output_range: float
+    tolerance: float
+    """In units of the outputs: `TOLERANCE` times their range."""
+    ties: int
+    """Inputs whose top-1 changed between two outputs that are nearer to each other than the tolerance."""
+
+    def __str__(self) -> str:
+        share = self.max_difference / self.output_range
+        return (
+            f"{self.format}: {self.inputs} {self.kind}, largest difference {share:.1e} of the output range, same top-1"
+        )
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Inputs (n, channels, height, width), float32, and what the searched network gives for them."""
+
+    inputs: np.ndarray
+    expected: np.ndarray
+    kind: str
+
+
+def sample(subject: Subject, images: torch.Tensor | None = None) -> Sample:
+    """At least `INPUTS` inputs, from `images` (as the network takes them) or drawn at random, with their outputs."""
+    if images is not None and len(images) >= INPUTS:
+        # Spread over the whole set, which may be sorted by class.
+        chosen = torch.linspace(0, len(images) - 1, INPUTS).long()
+        inputs, kind = images[chosen].float().numpy(), "validation images"
+    else:
+        generator = np.random.default_rng(int(subject.digest[:8], 16))
+        inputs = generator.normal(size=(INPUTS, *subject.inputs)).astype(np.float32)
+        kind = "random normal values"
+    with torch.no_grad():
+        expected = np.concatenate([subject.model(torch.from_numpy(batch)).numpy() for batch in batches(inputs)])
+    if not np.isfinite(expected).all():
+        raise ExportRefused("the searched network itself gives values that aren't finite; export another candidate")
+    return Sample(inputs, expected, kind)
+
+
+def verify(format: Format, folder: Path, sample: Sample) -> Check:
+    """Run what `format` wrote to `folder` on the sample; raises `ExportRefused` where it is not the same network."""
+    try:
+        found = format.run(folder, sample.inputs)
+    except ExportRefused:
+        raise
+    except Exception as error:
+        line = " ".join(str(error).split())[:300]
+        raise ExportRefused(f"{format.name}: the exported file can't be run: {type(error).__name__}: {line}") from error
+    return compare(format.name, sample, found)
+
+
+def compare(name: str, sample: Sample, found: np.ndarray) -> Check:
+    """Outputs against the expected ones: largest difference and top-1.
+
+    A changed top-1 counts unless the searched network's own two outputs for the classes in question differ by no more
+    than the tolerance: which of two equal outputs comes first says nothing about the network.
+    """
+    expected = sample.expected
+    if found.shape != expected.shape or not np.isfinite(found).all():
+        raise ExportRefused(
+            f"{name}: gives shape {found.shape} or values that aren't finite; expected {expected.shape}"
+        )
+    # Outputs that are all alike have no range; then they are compared by their size.
+    extent = float(np.ptp(expected)) or float(np.abs(expected).max()) or 1.0
+    tolerance = TOLERANCE * extent
+    difference = float(np.abs(found.astype(np.float64) - expected).max())
+    if difference > tolerance:
+        raise ExportRefused(
+            f"{name}: outputs differ from the searched network's by up to {difference:.3g} on {len(expected)} "
+            f"{sample.kind}; allowed is {tolerance:.3g} ({TOLERANCE:g} of their range)"
+        )
+    rows = np.arange(len(expected))
+    first, other = expected.argmax(axis=1), found.argmax(axis=1)
+    margins = (expected[rows, first] - expected[rows, other])[first != other]
+    changed = int((margins > tolerance).sum())
+    if changed:
+        raise ExportRefused(f"{name}: the top-1 class differs on {changed} of {len(expected)} {sample.kind}")
+    return Check(name, len(expected), sample.kind, difference, extent, tolerance, len(margins))
