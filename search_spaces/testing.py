@@ -1,0 +1,248 @@
+"""Conformance suites for third parties: subclass one in a test module, say what to test, and pytest does the rest.
+
+class TestMyMixer(PartConformance):
+    cases = [(MyMixer(kernel=3), (16, 8, 8)), (MyMixer(kernel=5), (16, 7, 9))]
+    refused = [(MyMixer(kernel=3), (15, 8, 8))]
+
+class TestMySpace(SpaceConformance):
+    space = Space(my_tree, "mine")
+    inputs = (3, 32, 32)
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from random import Random
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import nn
+
+from search_spaces.building import build, check
+from search_spaces.canonical import canonical, digest, from_json, to_json
+from search_spaces.decisions import INACTIVE
+from search_spaces.deployment import deployed
+from search_spaces.errors import SpaceError
+from search_spaces.parts import FAMILIES, Part
+from search_spaces.space import Genes, SearchSpace, Space
+
+Shape = tuple[int, int, int]
+
+OUTPUTS = 10
+"""Classes of the networks and heads under test."""
+WIDTH = 24
+"""Channels that stems and downsamples under test lead to."""
+
+
+class Joined(nn.Module):
+    """A module of two inputs, a residual, as one of a single input that stands for both."""
+
+    def __init__(self, residual: nn.Module) -> None:
+        super().__init__()
+        self.residual = residual
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.residual(x, x.flip(-1))
+
+
+class Sum(nn.Module):
+    """The plainest residual, for placements under test."""
+
+    def forward(self, x: torch.Tensor, branch: torch.Tensor) -> torch.Tensor:
+        return x + branch
+
+
+def module_of(part: Any, shape: Shape) -> tuple[nn.Module, tuple[int, ...]]:
+    """The module of a part for features of `shape`, built as its family is, and the shape that must come out."""
+    channels = shape[0]
+    match part.family:
+        case "stem" | "downsample":
+            return part.build(shape, WIDTH), part.shape_after(shape, WIDTH)
+        case "norm" | "channel_attention":
+            return part.build(channels), shape
+        case "activation":
+            return part.build(), shape
+        case "residual":
+            return Joined(part.build(channels)), shape
+        case "norm_placement":
+            return part.build(nn.Conv2d(channels, channels, 1), lambda: nn.BatchNorm2d(channels), Sum()), shape
+        case "head" | "network":
+            return part.build(shape, OUTPUTS), (OUTPUTS,)
+        case "stage":
+            return part.build(shape), part.shape_after(shape)
+    return part.build(shape), shape
+
+
+def randomise(model: nn.Module, seed: int) -> nn.Module:
+    """Every weight, bias and batch norm statistic drawn at random: what is still zero or one hides mistakes."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(tensor: torch.Tensor, low: float, high: float) -> None:
+        tensor.data.copy_(torch.rand(tensor.shape, generator=generator, dtype=torch.float64) * (high - low) + low)
+
+    for parameter in model.parameters():
+        spread = math.sqrt(3 / max(1, parameter[0].numel())) if parameter.dim() > 1 else 1.0
+        draw(parameter, -spread, spread)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None:
+            draw(module.running_mean, -1, 1)
+            draw(module.running_var, 0.5, 2)
+    return model
+
+
+def assert_deployed_equal(model: nn.Module, inputs: Shape, seed: int = 0, tolerance: float = 1e-10) -> None:
+    """The deployed form of `model`, in float64 with random weights, gives the same outputs, within their range."""
+    model = randomise(model.double(), seed).eval()
+    x = torch.randn(2, *inputs, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        expected, got = model(x), deployed(model)(x)
+    error = (expected - got).abs().max().item() / max(1.0, expected.abs().max().item())
+    assert error <= tolerance, f"the deployed network's outputs are off by {error:.2g} of their range"
+
+
+class PartConformance:
+    """What every part owes. `cases` holds pairs of a part without holes and a shape that it accepts.
+
+    For a stem or network the shape is that of the images. `refused` holds pairs that `accepts` must refuse.
+    """
+
+    cases: ClassVar[Sequence[tuple[Any, Shape]]] = ()
+    refused: ClassVar[Sequence[tuple[Any, Shape]]] = ()
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        for fixture, cases in (("case", self.cases), ("refused_case", self.refused)):
+            if fixture in metafunc.fixturenames:
+                names = [f"{part.family}/{part.name}-{'x'.join(map(str, shape))}" for part, shape in cases]
+                metafunc.parametrize(fixture, cases, ids=names)
+
+    def test_is_registered_with_a_source(self, case: tuple[Part, Shape]) -> None:
+        part = case[0]
+        entry = FAMILIES[part.family].entry(part.name)
+        assert entry.value is type(part)
+        assert entry.source.strip() and entry.source == part.source
+        assert entry.about, f"{part.name} has no line about it; write a docstring"
+
+    def test_json_and_digest_round_trip(self, case: tuple[Part, Shape]) -> None:
+        part = case[0]
+        again = from_json(json.loads(json.dumps(to_json(part))))
+        assert again == part and type(again) is type(part)
+        assert digest(again) == digest(part) and len(digest(part)) == 32
+
+    def test_misspelt_names_raise_with_the_near_one(self, case: tuple[Part, Shape]) -> None:
+        part = case[0]
+        with pytest.raises(SpaceError, match=f"'{part.name}'"):
+            FAMILIES[part.family].get(part.name + "_")
+        with pytest.raises(SpaceError, match="no field 'not_a_field'"):
+            from_json({**to_json(part), "not_a_field": 1})
+
+    def test_trains_with_the_promised_shape(self, case: tuple[Part, Shape]) -> None:
+        part, shape = case
+        check(part, (*shape, WIDTH) if part.family in ("stem", "downsample") else shape)
+        model, expected = module_of(part, shape)
+        x = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        y = model(x)
+        assert tuple(y.shape) == (2, *expected)
+        y.square().sum().backward()
+        assert x.grad is not None and x.grad.isfinite().all()
+        for name, parameter in model.named_parameters():
+            assert parameter.grad is not None and parameter.grad.isfinite().all(), f"no finite gradient for {name}"
+
+    def test_works_in_float64(self, case: tuple[Part, Shape]) -> None:
+        part, shape = case
+        model = module_of(part, shape)[0].double().eval()
+        y = model(torch.randn(2, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)))
+        assert y.dtype == torch.float64 and y.isfinite().all()
+
+    def test_deployed_form_gives_the_same_outputs(self, case: tuple[Part, Shape]) -> None:
+        part, shape = case
+        assert_deployed_equal(module_of(part, shape)[0], shape)
+
+    def test_canonical_spelling_builds_the_same_network(self, case: tuple[Part, Shape]) -> None:
+        part, shape = case
+        short = canonical(part)
+        assert canonical(short) == short and digest(short) == digest(part)
+        models = [randomise(module_of(spelling, shape)[0].double(), 1).eval() for spelling in (part, short)]
+        x = torch.randn(2, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+        assert torch.equal(models[0](x), models[1](x))
+
+    def test_says_why_it_refuses_a_shape(self, refused_case: tuple[Part, Shape]) -> None:
+        part, shape = refused_case
+        with pytest.raises(SpaceError):
+            check(part, (*shape, WIDTH) if part.family in ("stem", "downsample") else shape)
+
+
+class SpaceConformance:
+    """What every search space owes. `inputs` is the shape of images that its networks are built for, if they are."""
+
+    space: ClassVar[SearchSpace]
+    samples: ClassVar[int] = 10_000
+    inputs: ClassVar[Shape | None] = None
+    builds: ClassVar[int] = 8
+    enumerable: ClassVar[int] = 20_000
+    """The size up to which the space is also counted by enumeration."""
+
+    def test_samples_stay_inside_and_round_trip(self) -> None:
+        space, rng = self.space, Random(0)
+        for i in range(self.samples):
+            architecture = space.sample(rng, "architectures" if i % 2 else "decisions")
+            genes = space.genes(architecture)
+            assert len(genes) == len(space.decisions)
+            assert space.architecture(genes) == architecture
+            again = space.from_json(json.loads(json.dumps(space.to_json(architecture))))
+            assert again == architecture and space.genes(again) == genes
+            assert space.digest(again) == space.digest(architecture)
+
+    def test_equal_seeds_give_equal_samples(self) -> None:
+        drawn = [[self.space.digest(self.space.sample(f"seed {i}")) for i in range(20)] for _ in range(2)]
+        assert drawn[0] == drawn[1]
+
+    def test_mutation_and_crossover_stay_inside(self) -> None:
+        space, rng = self.space, Random(1)
+        mother = space.sample(rng)
+        for i in range(self.samples):
+            child = space.mutate(mother, rng)
+            genes, parent = space.genes(child), space.genes(mother)
+            assert child != mother
+            if isinstance(space, Space):
+                assert _changes(parent, genes) == 1, "a mutation changes one decision, and what hangs on it"
+            both = space.crossover(mother, child, rng)
+            for gene, *parents in zip(space.genes(both), parent, genes, strict=True):
+                assert gene == INACTIVE or gene in parents or parents == [INACTIVE, INACTIVE]
+            mother = space.sample(rng) if i % 10 == 9 else child
+
+    def test_neighbours_differ_in_one_decision(self) -> None:
+        space = self.space
+        for seed in range(3):
+            architecture = space.sample(seed)
+            genes = space.genes(architecture)
+            near = [space.genes(neighbour) for neighbour in space.neighbours(architecture)]
+            assert near and len(set(near)) == len(near) and genes not in near
+            if isinstance(space, Space):
+                assert all(_changes(genes, other) == 1 for other in near)
+
+    def test_size_is_what_enumeration_counts(self) -> None:
+        size = self.space.size()
+        if size is None or size > self.enumerable:
+            pytest.skip(f"more than {self.enumerable} architectures")
+        found = {self.space.genes(architecture) for architecture in self.space.enumerate()}
+        assert len(found) == size == sum(1 for _ in self.space.enumerate())
+
+    def test_networks_build_train_and_deploy(self) -> None:
+        if self.inputs is None:
+            pytest.skip("no inputs given: the space's architectures are not built")
+        for seed in range(self.builds):
+            network = build(self.space.sample(seed), self.inputs, OUTPUTS, seed=seed)
+            y = network(torch.randn(2, *self.inputs, generator=torch.Generator().manual_seed(seed)))
+            assert tuple(y.shape) == (2, OUTPUTS)
+            y.square().sum().backward()
+            assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+            assert_deployed_equal(network, self.inputs, seed)
+
+
+def _changes(before: Genes, after: Genes) -> int:
+    """How many decisions are in force in both and differ."""
+    return sum(a != b for a, b in zip(before, after, strict=True) if INACTIVE not in (a, b))
+
+
+__all__ = ["PartConformance", "SpaceConformance", "assert_deployed_equal", "module_of", "randomise"]
