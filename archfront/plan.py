@@ -51,18 +51,26 @@ class Plan:
 
     def qualified(self) -> "Plan":
         """The plan with `latency_ms` and its like said to be of the plan's device: `latency_ms@host`."""
+        if self.evaluator.startswith("table"):
+            return self
+        device = self.device_name
 
         def name(text: str) -> str:
             for metric in DEVICE_METRICS:
                 if text.startswith(metric) and not text.startswith(metric + "@"):
-                    return f"{metric}@{self.device}{text[len(metric) :]}"
+                    return f"{metric}@{device}{text[len(metric) :]}"
             return text
 
-        if self.evaluator.startswith("table"):
-            return self
         return replace(
             self, objectives=tuple(map(name, self.objectives)), constraints=tuple(map(name, self.constraints))
         )
+
+    @property
+    def device_name(self) -> str:
+        """What metrics call the plan's device, which may be given as the path of a TOML file."""
+        from hardware_profiles import profile
+
+        return profile(self.device).name
 
     @property
     def parsed_objectives(self) -> tuple[Objective, ...]:
@@ -151,7 +159,8 @@ class Workshop:
             found.append(create("cost"))
             devices = {name.partition("@")[2] for name in self.plan.wanted if name.partition("@")[0] in DEVICE_METRICS}
             for device in sorted(filter(None, devices)):
-                found.append(create("latency", {"device": device, **self.plan.latency_settings}))
+                given = self.plan.device if device == self.plan.device_name else device
+                found.append(create("latency", {"device": given, **self.plan.latency_settings}))
         found.append(self.main)
         return {_label(evaluator): evaluator for evaluator in found}
 
