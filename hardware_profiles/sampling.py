@@ -154,7 +154,7 @@ def quiet_level(references: Array, known: float | None) -> float:
 
 
 def _interval(rounds: Array, percent: float) -> tuple[float, float, float]:
-    """A percentile of all runs, and its 95 % interval: a bootstrap over blocks of rounds, since neighbours are alike."""
+    """A percentile of all runs, and its 95 % interval: a bootstrap over blocks of rounds, as neighbours are alike."""
     rng = numpy.random.default_rng(0)
     blocks = [block[~numpy.isnan(block)] for block in numpy.array_split(rounds, min(BLOCKS, len(rounds)))]
     headline = float(numpy.percentile(numpy.concatenate(blocks), percent))
