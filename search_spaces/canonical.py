@@ -102,13 +102,17 @@ def diff(before: Any, after: Any, path: str = "") -> list[Change]:
             for change in diff(getattr(before, field), getattr(after, field), prefix + field)
         ]
     if isinstance(before, tuple) and isinstance(after, tuple):
+        if None in before[len(after) :] + after[len(before) :]:
+            # An item that is None can't be told from none at all, so the whole tuple is shown.
+            return [Change(path or "architecture", before, after)]
         changes: list[Change] = []
         for i in range(max(len(before), len(after))):
             left = before[i] if i < len(before) else None
             right = after[i] if i < len(after) else None
             changes += diff(left, right, f"{path}.{i}" if path else str(i))
         return changes
-    return [] if before == after else [Change(path or "architecture", before, after)]
+    same = type(before) is type(after) and before == after  # 1, 1.0 and True are different options
+    return [] if same else [Change(path or "architecture", before, after)]
 
 
 def outline(value: Any) -> str:
