@@ -94,7 +94,12 @@ class Database:
     def _engine(self) -> Engine:
         url: URL = self._parsed
         if not self._sqlite:
-            return sa.create_engine(url, pool_pre_ping=True)
+            try:
+                return sa.create_engine(url, pool_pre_ping=True)
+            except sa.exc.ArgumentError as error:
+                raise WrongUse(f"'{self.url}' is no database that can be used: {_line(error)}") from None
+            except ModuleNotFoundError as error:
+                raise WrongUse(f"'{self.url}' needs {error.name}: pip install 'archfront[postgres]'") from None
         if self.read_only and self.file is not None:
             url = url.set(database=f"file:{self.file.absolute()}", query={"mode": "ro", "uri": "true"})
         # Autocommit lets `writing` say BEGIN IMMEDIATE itself; the driver's own BEGIN would come too late.
