@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any, Protocol
 
+from sqlalchemy.exc import OperationalError
+
 from archfront.contracts import Evaluation, Proposal, Status
 from archfront.launchers.base import Done, Job, Launcher
 from archfront.study import Point, Recorded, Study, StudyWriter
@@ -20,6 +22,10 @@ from search_spaces.space import SearchSpace
 POLL_S = 0.2
 FRUITLESS = 1000
 """So many candidates in a row that break a cheap constraint end a search."""
+
+
+class StudyUnwritable(RuntimeError):
+    """The database can't take results any more: a full disk, or a lock that doesn't end."""
 
 
 @dataclass(frozen=True)
@@ -114,20 +120,31 @@ class Search:
 
     def run(self) -> Progress:
         """Search until the budget is used up, the space is exhausted, or Ctrl-C; running evaluations are finished."""
-        with StudyWriter(self.study) as writer, self._interruptible():
-            self._restore(writer)
-            writer.event("search", "started")
-            while True:
-                self._fill(writer)
-                if not self._open:
-                    break
-                for done in self.launcher.results(POLL_S):
-                    self._take(writer, done)
-                self._report()
-            self.progress.ended = self._draining
-            writer.event("search", f"ended: {self._draining}")
+        try:
+            with StudyWriter(self.study) as writer, self._interruptible():
+                self._work(writer)
+        except OperationalError as error:
+            raise StudyUnwritable(
+                f"the study '{self.study.name}' can't be written ({error.orig}); all results recorded so far are kept: "
+                "free space on the disk, or see who locks the database, and give the same command again"
+            ) from error
         self._report()
         return self.progress
+
+    def _work(self, writer: StudyWriter) -> None:
+        self._restore(writer)
+        writer.event("search", "started")
+        for device in filter(None, (evaluator.device() for evaluator in self.evaluators.values())):
+            writer.device(*device)
+        while True:
+            self._fill(writer)
+            if not self._open:
+                break
+            for done in self.launcher.results(POLL_S):
+                self._take(writer, done)
+            self._report()
+        self.progress.ended = self._draining
+        writer.event("search", f"ended: {self._draining}")
 
     @contextmanager
     def _interruptible(self) -> Any:
@@ -273,4 +290,4 @@ def _kind(evaluation: Evaluation) -> str:
     return evaluation.reason[:80]
 
 
-__all__ = ["Budget", "Listener", "Progress", "Search"]
+__all__ = ["Budget", "Listener", "Progress", "Search", "StudyUnwritable"]

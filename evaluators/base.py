@@ -58,6 +58,10 @@ class Evaluator(ABC):
         """Check before a search starts that evaluations can run; raises `WrongUse` with cause and cure."""
         return None
 
+    def device(self) -> tuple[str, str, dict[str, Any]] | None:
+        """The device that metrics come from: its name, fingerprint and profile; None where there is none."""
+        return None
+
     def check_metric(self, name: str) -> None:
         """Raise `WrongUse`, with the near names, when `name` is no metric of this evaluator."""
         if name not in self.metrics():

@@ -1,9 +1,12 @@
 """How fast a network is on a device, in its deployed form."""
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from archfront.contracts import Context, Evaluation, Proposal, Status, WrongUse
 from evaluators.base import EVALUATORS, Evaluator
+from hardware_profiles import fingerprint
 from hardware_profiles.device_profile import profile
 from hardware_profiles.measuring import Timer, measure
 
@@ -25,6 +28,9 @@ class LatencyEvaluator(Evaluator):
 
     def metrics(self) -> tuple[str, ...]:
         return tuple(f"{name}@{self.profile.name}" for name in ("latency_ms", "throughput", "peak_memory_mb"))
+
+    def device(self) -> tuple[str, str, dict[str, Any]]:
+        return self.profile.name, fingerprint.digest(), {**asdict(self.profile), "host": fingerprint.host()}
 
     def prepare(self, context: Context) -> None:
         """Start the timing process, which finds out whether the device's cores and runtime are there."""

@@ -40,7 +40,7 @@ for command in (
 ):
     app.command()(command)
 
-FAILURES = frozenset({"ExportRefused", "LeaseLost", "TimingFailed", "TimingTimedOut", "Unsupported"})
+FAILURES = frozenset({"ExportRefused", "LeaseLost", "StudyUnwritable", "TimingFailed", "TimingTimedOut", "Unsupported"})
 """Errors that say in one line why the work failed."""
 ClickError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
 """Typer's errors of use; by name, because typer brings its own copy of click in some versions and not in others."""

@@ -14,7 +14,7 @@ import pytest
 from archfront.contracts import WrongUse
 from archfront.plan import Plan
 from archfront.run import Order, search
-from archfront.search import Budget
+from archfront.search import Budget, StudyUnwritable
 from archfront.study import Study, StudyWriter, open_study
 
 HERE = Path(__file__).parent
@@ -29,7 +29,7 @@ print(search(order({folder!r}, {evaluations}, pause={pause}))[1].ended)
 
 
 def order(folder: str | Path, evaluations: int, pause: float = 0.0, die_at: str = "", **kwargs) -> Order:
-    log = str(Path(folder) / "log.txt")
+    log = str(Path(folder) / "log.txt") if kwargs.pop("log", True) else ""
     plan = Plan(
         space=f"{FILE}:space",
         evaluator=f"{FILE}:Counting",
@@ -185,3 +185,21 @@ def test_ray_workers_share_the_work_and_survive_each_other(tmp_path):
         assert all("worker died 3 times" in row.reason for row in study.rows())
     finally:
         ray.shutdown()
+
+
+@pytest.mark.chaos
+def test_a_full_disk_is_said_and_loses_nothing(tmp_path):
+    """Needs root, to mount a small file system."""
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "t", tmp_path]).returncode:
+        pytest.skip("no file system of a fixed size can be mounted here")
+    try:
+        with pytest.raises(StudyUnwritable, match="free space on the disk"):
+            search(order(tmp_path, 1296, log=False))
+        recorded = [row for row in open_study("s", f"sqlite:///{tmp_path}/s.db").rows() if row.told_at]
+        assert len(recorded) > 20
+        subprocess.run(["mount", "-o", "remount,size=60m", tmp_path], check=True)
+        study, progress = search(order(tmp_path, len(recorded) + 10, log=False))
+        assert progress.done_here == 10
+        assert [row.digest for row in study.rows()][: len(recorded)] == [row.digest for row in recorded]
+    finally:
+        subprocess.run(["umount", "-l", tmp_path], check=True)
