@@ -48,7 +48,7 @@ def test_empty_cells_yield_no_metric_and_missing_rows_are_unsupported(file: str)
 
 
 def test_repeats_are_refused_or_averaged(file: str) -> None:
-    with pytest.raises(SpaceError, match="1 rows .* repeat others in op, width; add a column"):
+    with pytest.raises(SpaceError, match=r"1 rows .* repeat others in op, width; add a column"):
         evaluated(file, {"op": "pool", "width": 16})
     found = evaluated(file, {"op": "pool", "width": 16}, repeats="mean", columns="score,lat_ms")
     assert found.values == pytest.approx({"score": 0.5, "lat_ms": 1.0})
