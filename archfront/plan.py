@@ -32,7 +32,6 @@ class Plan:
     evaluator: str = "training"
     evaluator_settings: Mapping[str, Any] = field(default_factory=dict)
     device: str = "host"
-    latency_settings: Mapping[str, Any] = field(default_factory=dict)
     objectives: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
     seed: int = 0
@@ -47,7 +46,8 @@ class Plan:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Plan":
         """What `to_json` gave."""
-        return cls(**{key: tuple(item) if isinstance(item, list) else item for key, item in value.items()})
+        fields: dict[str, Any] = {k: tuple(item) if isinstance(item, list) else item for k, item in value.items()}
+        return cls(**fields)
 
     def qualified(self) -> "Plan":
         """The plan with `latency_ms` and its like said to be of the plan's device: `latency_ms@host`."""
@@ -85,8 +85,9 @@ class Plan:
     @property
     def wanted(self) -> tuple[str, ...]:
         """The metrics that objectives and constraints speak of, each once."""
-        both = (*self.parsed_objectives, *self.parsed_constraints)
-        return tuple(dict.fromkeys(item.metric for item in both))
+        objectives = [objective.metric for objective in self.parsed_objectives]
+        constraints = [constraint.metric for constraint in self.parsed_constraints]
+        return tuple(dict.fromkeys(objectives + constraints))
 
 
 class Workshop:
@@ -108,7 +109,6 @@ class Workshop:
     def space(self) -> SearchSpace:
         """The search space."""
         plan = self.plan
-        space: Any
         if plan.space.startswith("table:"):
             from search_spaces.table import TableSpace
 
@@ -118,7 +118,7 @@ class Workshop:
         if not plan.space:
             if self.data is None:
                 raise WrongUse("say what to search: --space NAME ('archfront spaces' lists them), or --data")
-            space = default_space(self.data.inputs, self.data.train.size)
+            space: Any = default_space(self.data.inputs, self.data.train.size)
         elif self.data is None:
             space = get_space(plan.space)
         else:
@@ -128,7 +128,7 @@ class Workshop:
             if rule is None:
                 raise WrongUse(f"--where {plan.where} needs a table: --space table:FILE or --evaluator table:FILE")
             space = space.where(rule(plan.where), plan.where)
-        return space  # type: ignore[no-any-return]
+        return space
 
     @functools.cached_property
     def main(self) -> "Evaluator":
@@ -160,7 +160,7 @@ class Workshop:
             devices = {name.partition("@")[2] for name in self.plan.wanted if name.partition("@")[0] in DEVICE_METRICS}
             for device in sorted(filter(None, devices)):
                 given = self.plan.device if device == self.plan.device_name else device
-                found.append(create("latency", {"device": given, **self.plan.latency_settings}))
+                found.append(create("latency", {"device": given}))
         found.append(self.main)
         return {_label(evaluator): evaluator for evaluator in found}
 

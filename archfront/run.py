@@ -10,6 +10,7 @@ from archfront.plan import Plan, Workshop
 from archfront.search import Budget, Listener, Progress, Search
 from archfront.study import Database, Study, create_study
 from controllers.base import CONTROLLERS, Controller
+from search_spaces.canonical import to_json
 from search_spaces.errors import SpaceError, near
 
 SAME = ("space", "decisions", "where", "data", "evaluator", "evaluator_settings", "device", "objectives", "constraints")
@@ -25,7 +26,7 @@ class Order:
     url: str
     controller: str = ""
     controller_settings: Mapping[str, Any] = field(default_factory=dict)
-    budget: Budget = Budget()
+    budget: Budget = field(default_factory=Budget)
     workers: int = 1
     launcher: str = ""
     ray_address: str | None = None
@@ -76,11 +77,11 @@ def describe(order: Order, workshop: Workshop) -> dict[str, Any]:
     data = workshop.data
     if data is not None:
         settings |= {"inputs": list(data.inputs), "outputs": data.outputs, "data_sha256": data.sha256}
-    recipe = getattr(workshop.main, "recipe_json", None)
+    recipe = getattr(workshop.main, "recipe", None)
     return {
         **settings,
         "space": workshop.plan.space or workshop.space.name,
-        "recipe": recipe(workshop.context) if recipe else {},
+        "recipe": to_json(recipe(data)) if recipe and data is not None else {},
         "controller": order.controller,
         "controller_settings": dict(order.controller_settings),
         "workers": order.workers,

@@ -13,6 +13,7 @@ from archfront.plan import Plan
 from archfront.run import Order
 from archfront.search import Budget as SearchBudget
 from archfront.study import DEFAULT_URL, Study
+from evaluators.base import find, parse
 from search_spaces.errors import near
 
 
@@ -50,7 +51,6 @@ class Settings(BaseModel):
     objectives: list[str] = []
     constraints: list[str] = []
     device: str = "host"
-    latency: dict[str, Any] = {}
     budget: Budget = Budget()
     workers: int = Field(default=1, ge=1, le=10_000)
     threads: int = Field(default=1, ge=1, le=1_000)
@@ -73,6 +73,7 @@ class Settings(BaseModel):
     def order(self) -> Order:
         """What to search, with the defaults filled in: digits are trained on, accuracy and latency are sought."""
         evaluator = self.evaluator.name or "training"
+        find(parse(evaluator)[0])
         training = evaluator == "training"
         return Order(
             plan=Plan(
@@ -84,7 +85,6 @@ class Settings(BaseModel):
                 evaluator=evaluator,
                 evaluator_settings=self.evaluator.settings,
                 device=self.device,
-                latency_settings=self.latency,
                 objectives=tuple(self.objectives) or (("accuracy", "latency_ms") if training else ()),
                 constraints=tuple(self.constraints),
                 seed=self.seed,
@@ -118,7 +118,6 @@ def settings_of(study: Study) -> dict[str, Any]:
         "data": {"name": kept.get("data") or "", **(kept.get("data_settings") or {})},
         "controller": {"name": kept.get("controller") or "", **(kept.get("controller_settings") or {})},
         "evaluator": {"name": kept.get("evaluator") or "", **(kept.get("evaluator_settings") or {})},
-        "latency": kept.get("latency_settings") or {},
         "seed": study.seed,
     }
 

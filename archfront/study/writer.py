@@ -115,7 +115,7 @@ class StudyWriter:
         A power cut may lose it, which costs nothing: the controller would propose the same again.
         """
         now = time.time()
-        ids = []
+        ids: list[int] = []
         with self._database.writing(durable=False) as connection:
             for proposal, architecture in proposals:
                 row = {
@@ -131,7 +131,7 @@ class StudyWriter:
                     "asked_at": now,
                     "seconds": 0.0,
                 }
-                ids.append(connection.execute(_INSERT_EVALUATION, row).inserted_primary_key[0])
+                ids.append(_inserted(connection.execute(_INSERT_EVALUATION, row)))
         self._asked += len(ids)
         return ids
 
@@ -139,7 +139,7 @@ class StudyWriter:
         known = connection.execute(_FIND_CANDIDATE, {"study": self.study.id, "of": digest}).scalar()
         if known is None:
             row = {"study_id": self.study.id, "digest": digest, "architecture": architecture}
-            known = connection.execute(_INSERT_CANDIDATE, row).inserted_primary_key[0]
+            known = _inserted(connection.execute(_INSERT_CANDIDATE, row))
         return int(known)
 
     def tell_part(self, id: int, evaluator: str, outcome: Evaluation) -> None:
@@ -278,6 +278,12 @@ _MINE = (
 )
 _OWNED = sa.select(evaluations.c.id).where(*_MINE)
 _END_EVALUATION = sa.update(evaluations).where(*_MINE)
+
+
+def _inserted(result: sa.CursorResult[Any]) -> int:
+    key = result.inserted_primary_key
+    assert key is not None  # every table here has one
+    return int(key[0])
 
 
 def _proposal(row: Any) -> Proposal:
