@@ -143,7 +143,11 @@ def has_holes(value: Any) -> bool:
     if isinstance(value, OneOf | Repeat):
         return True
     if isinstance(value, Part):
-        return any(has_holes(getattr(value, field)) for field in _field_names(type(value)))
+        known = value.__dict__.get("_holes")
+        if known is None:
+            known = any(has_holes(getattr(value, field)) for field in _field_names(type(value)))
+            object.__setattr__(value, "_holes", known)
+        return known
     return isinstance(value, tuple) and any(has_holes(item) for item in value)
 
 

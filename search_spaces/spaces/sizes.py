@@ -1,6 +1,8 @@
 """How large the networks of a staged space should be for a data set."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from search_spaces.errors import SpaceError
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,14 @@ FEW = 20_000
 
 
 def size_for(inputs: tuple[int, ...], examples: int) -> Size:
-    """The size for `examples` training images of shape `inputs` (channels, height, width)."""
+    """The size for `examples` training images of shape `inputs` (channels, height, width).
+
+    Raises `SpaceError` for images below 2x2 pixels.
+    """
+    if len(inputs) != 3 or min(inputs[1:]) < 2:
+        raise SpaceError(f"takes images (channels, height, width) of 2x2 pixels or more, not {inputs}", "inputs")
     side = min(inputs[1:])
     size = TINY if side <= 12 else SMALL if side < 48 else MEDIUM if side < 96 else LARGE
-    if examples >= FEW:
-        return size
-    return Size(size.strides, size.widths, tuple(min(2, blocks) for blocks in size.blocks))
+    if side < 4:
+        size = replace(size, strides=(1,))
+    return size if examples >= FEW else replace(size, blocks=tuple(min(2, blocks) for blocks in size.blocks))
