@@ -1,11 +1,12 @@
 """Starting a search, or going on with one: from a plan to a study, a controller, a launcher and the loop."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from archfront.contracts import WrongUse
+from archfront.launchers.base import Launcher
 from archfront.plan import Plan, Workshop
 from archfront.search import Budget, Listener, Progress, Search
 from archfront.study import Database, Study, create_study
@@ -36,6 +37,7 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     """Run the search that was ordered; a study of that name goes on. Raises `WrongUse` before anything is written."""
     if order.budget.evaluations is None and order.budget.minutes is None:
         raise WrongUse("a search needs a budget: --evaluations N, --minutes M, or both")
+    make_launcher = _launcher(order)
     plan = order.plan.qualified()
     if not plan.objectives:
         raise WrongUse("a search needs an objective; say, for example, --objective accuracy --objective latency_ms")
@@ -51,7 +53,7 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
         _check_same(known, settings, workshop)
     study = known or _create(order, workshop, settings, controller)
     folder.mkdir(parents=True, exist_ok=True)
-    with _launcher(order, plan, workshop) as launcher:
+    with make_launcher(plan, workshop) as launcher:
         progress = Search(
             study, workshop.space, controller, workshop.evaluators, launcher, order.budget, listener
         ).run()
@@ -143,20 +145,21 @@ def _create(order: Order, workshop: Workshop, settings: Mapping[str, Any], contr
     )
 
 
-def _launcher(order: Order, plan: Plan, workshop: Workshop) -> Any:
+def _launcher(order: Order) -> Callable[[Plan, Workshop], Launcher]:
+    """What makes the launcher that was ordered; raises `WrongUse` at once where it can't."""
     name = order.launcher or ("ray" if order.workers > 1 or order.ray_address else "inline")
     if name == "inline":
         if order.workers > 1:
             raise WrongUse(f"the inline launcher has one worker, not {order.workers}; say --launcher ray")
         from archfront.launchers.inline import InlineLauncher
 
-        return InlineLauncher(plan, workshop=workshop)
+        return lambda plan, workshop: InlineLauncher(plan, workshop=workshop)
     if name == "ray":
         try:
             from archfront.launchers.ray import RayLauncher
         except ModuleNotFoundError:
             raise WrongUse("the ray launcher needs Ray; install it with: pip install 'archfront[ray]'") from None
-        return RayLauncher(plan, order.workers, order.ray_address)
+        return lambda plan, workshop: RayLauncher(plan, order.workers, order.ray_address)
     raise WrongUse(f"no launcher is named '{name}'; {near(name, ['inline', 'ray'])}")
 
 

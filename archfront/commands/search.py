@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from archfront.settings import Settings
     from archfront.study import Study
 
+FURTHER = ("params", "test_accuracy")
+"""Metrics that a front's table shows besides the objectives."""
+
 File = Annotated[Path | None, typer.Argument(help="A study file; 'archfront init' writes one.", metavar="[STUDY.toml]")]
 Name = Annotated[str | None, typer.Option("--study", help="The study's name.", metavar="NAME")]
 SpaceName = Annotated[str | None, typer.Option("--space", help="A space's name, FILE.py:NAME or table:FILE.")]
@@ -150,7 +153,7 @@ def _conclude(study: "Study", progress: "Progress", db: str) -> None:
     from archfront.study import DEFAULT_URL
 
     front = study.front()
-    print_table(front_table(front, study.objectives, study.metric_names()))
+    print_table(front_table(front, study.objectives, FURTHER))
     typer.echo(
         f"\nended: {progress.ended}; {progress.done_here} evaluations in {duration(progress.seconds)}; "
         f"front of {len(front)}; hypervolume {figure(study.hypervolume())}"
