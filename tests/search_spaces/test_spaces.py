@@ -1,6 +1,8 @@
 """The ready spaces: conformance, sizes, the fit to the data, and NAS-Bench-201 as published."""
 
+from itertools import product
 from math import prod
+from random import Random
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from search_spaces import SpaceError, digest
 from search_spaces.building import build
 from search_spaces.spaces import SPACES, default_space, get_space
 from search_spaces.spaces.cell201 import from_arch_str
+from search_spaces.table import TableSpace
 from search_spaces.testing import SpaceConformance
 from search_spaces.topologies import Cell201
 
@@ -40,6 +43,20 @@ class TestCell201(SpaceConformance):
     inputs = (3, 16, 16)
     samples = SAMPLES
     builds = 4
+
+
+class TestTable(SpaceConformance):
+    """A table with rows missing, so that moves must find the nearest that are there."""
+
+    space = TableSpace("rows", ("a", "b", "c"), Random(0).sample(list(product("wxyz", range(5), (0.5, 1.5))), 25))
+    samples = SAMPLES
+
+
+class TestBanned(SpaceConformance):
+    """A space with a rule."""
+
+    space = get_space("cell201").where(lambda network: network.op_0_1.name != "none", "the first edge is there")
+    samples = SAMPLES
 
 
 @pytest.mark.slow

@@ -1,0 +1,76 @@
+"""Registries: near names, clashes, globs, a user's files; every part and space names its source."""
+
+import subprocess
+import sys
+
+import pytest
+
+from search_spaces import FAMILIES, Registry, SpaceError, one_of, part
+from search_spaces.blocks import Block
+from search_spaces.parts import Part
+
+
+def test_misspelt_parts_raise_with_the_near_ones():
+    with pytest.raises(SpaceError, match=r"^Block\.norm: no norm is named 'bacth'; did you mean 'batch'"):
+        Block("pool", norm="bacth")
+    with pytest.raises(SpaceError, match=r"^Block\.token_mixer: no token mixer is named 'depthwise_con'"):
+        Block(one_of("pool", "depthwise_con"))
+    with pytest.raises(SpaceError, match=r"^Block\.norm: takes a norm, but DepthwiseConv is a token_mixer"):
+        Block("pool", norm=FAMILIES["token_mixer"].get("depthwise_conv")())
+    with pytest.raises(SpaceError, match=r"^Block\.norm: takes a norm .* not 3"):
+        Block("pool", norm=3)
+    with pytest.raises(SpaceError, match="no family of parts is named 'nrom'; did you mean 'norm'"):
+        part("nrom", "x", source="x")
+
+
+def test_two_parts_of_one_name_are_an_error():
+    def define() -> None:
+        @part("norm", "batch", source="x")
+        class Other(Part):
+            """Another."""
+
+    with pytest.raises(SpaceError, match="two norms are named 'batch'"):
+        define()
+
+
+def test_listing_and_globs():
+    names = FAMILIES["token_mixer"].names()
+    assert names == sorted(names) and {"depthwise_conv", "self_attention", "window_attention"} <= set(names)
+    assert FAMILIES["token_mixer"].names("*_attention") == ["self_attention", "window_attention"]
+    assert all(entry.source and entry.about for family in FAMILIES.values() for entry in family)
+
+
+def test_a_users_file_adds_parts(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from torch import nn\nfrom search_spaces import Part, part\n\n"
+        "@part('activation', 'test_tanh', source='a test')\nclass Tanh(Part):\n    '''Tanh.'''\n\n"
+        "    def build(self):\n        return nn.Tanh()\n"
+    )
+    tanh = FAMILIES["activation"].get(f"{file}:Tanh")
+    assert type(tanh().build()).__name__ == "Tanh"
+    assert FAMILIES["activation"].get("test_tanh") is tanh
+    with pytest.raises(SpaceError, match="did you mean 'Tanh'"):
+        FAMILIES["activation"].get(f"{file}:Tahn")
+    with pytest.raises(SpaceError, match="no file"):
+        FAMILIES["activation"].get(f"{tmp_path}/none.py:Tanh")
+    (tmp_path / "broken.py").write_text("1 / 0\n")
+    with pytest.raises(SpaceError, match="cannot be imported: ZeroDivisionError"):
+        FAMILIES["activation"].get(f"{tmp_path}/broken.py:x")
+
+
+def test_a_registry_of_ones_own():
+    registry: Registry[object] = Registry("thing", "search_spaces.spaces")
+    registry.add("one", object, source="s", about="a")
+    assert registry.entry("one").about == "a"
+    with pytest.raises(SpaceError, match="no thing is named 'two'; known: one"):
+        registry.get("two")
+
+
+def test_timm_and_torchvision_import_beside_a_cpu_torch():
+    """In a fresh process, in the order that users have: the module first, then timm; twice does no harm."""
+    code = (
+        "from search_spaces import torchvision_operators as t; t.declare(); t.declare();"
+        "import timm, torchvision.transforms.v2; assert timm.create_model and torchvision.models"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=100)
