@@ -63,8 +63,7 @@ class TorchEager(Runtime):
         inputs: Any = program.example_inputs[0] if program.example_inputs else ()
         if len(inputs) != 1 or inputs[0].dtype != torch.float32:
             raise Unsupported("a network with one float32 input can be timed; this one has others")
-        module = program.module(check_guards=False)
-        torch.set_grad_enabled(False)
+        module = program.module(check_guards=False).requires_grad_(False)
 
         def call(array: Array) -> Array:
             return module(torch.from_numpy(array)).numpy()
