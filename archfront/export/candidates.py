@@ -17,6 +17,7 @@ from archfront.export.subject import Subject
 from archfront.study import Candidate, Study
 from search_spaces.building import build
 from search_spaces.canonical import from_json
+from search_spaces.registry import load_file as load_file_of_parts
 
 if TYPE_CHECKING:
     from evaluators.datasets import DataSet
@@ -60,6 +61,8 @@ def subject_of(study: Study, candidate: Candidate, weights: Path, data: "DataSet
     outputs = data.outputs if data is not None else int(settings.get("outputs") or 0)
     if len(inputs) != 3 or outputs < 1:
         raise WrongUse(f"the study '{study.name}' doesn't say what its networks take; give the data set")
+    if ".py:" in study.space:
+        load_file_of_parts(study.space.rpartition(":")[0], "space")
     architecture = from_json(candidate.architecture)
     training = {key: settings[key] for key in TRAINING_SETTINGS if settings.get(key)}
     training |= {"epochs": candidate.rows[-1].fidelity or "all of the recipe", "seed": study.seed}

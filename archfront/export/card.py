@@ -14,7 +14,7 @@ import archfront
 from archfront.contracts import Metric
 from archfront.export.formats import Format
 from archfront.export.lift import parts_in
-from archfront.export.subject import Subject
+from archfront.export.subject import Subject, figure
 from archfront.export.verify import Check
 from search_spaces.canonical import to_json, tree
 
@@ -131,9 +131,9 @@ def _plain(metric: Metric) -> dict[str, Any]:
 
 
 def _row(metric: Metric) -> str:
-    interval = "" if metric.low is None or metric.high is None else f"{metric.low:.6g} – {metric.high:.6g}"
+    interval = "" if metric.low is None or metric.high is None else f"{figure(metric.low)} – {figure(metric.high)}"
     how = "; ".join(f"{key} {_value(value)}" for key, value in _plain(metric)["provenance"].items())
-    return f"| {metric.name} | {metric.value:.6g} {metric.unit} | {interval} | {metric.kind} | {how} |"
+    return f"| {metric.name} | {figure(metric.value)} {metric.unit} | {interval} | {metric.kind} | {how} |"
 
 
 def _value(value: Any) -> str:

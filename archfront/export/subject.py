@@ -59,3 +59,8 @@ class Subject:
     def outline(self) -> str:
         """The architecture in one readable line."""
         return outline(self.architecture)
+
+
+def figure(value: float) -> str:
+    """A metric's value for people: whole numbers in full, six digits of others."""
+    return f"{int(value):,}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:.6g}"

@@ -2,6 +2,8 @@
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +30,7 @@ class Onnx(Format):
         size = sum(tensor.numel() * tensor.element_size() for tensor in subject.state.values())
         # Traced with a batch of 2: torch.export takes a 1 for a constant.
         example = torch.zeros(2, *subject.inputs)
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _quiet():
             try:
                 program = torch.onnx.export(
                     subject.deployed,
@@ -64,6 +64,20 @@ class Onnx(Format):
             f'session = onnxruntime.InferenceSession("{FILE}")\n'
             f"outputs = session.run(None, {{'inputs': images}})[0]  # images: float32 (batch, {_shape(subject)})"
         ).replace("'", '"')
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's advice to its developers, which isn't for those who export."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            logger.setLevel(before)
 
 
 def _shape(subject: Subject) -> str:

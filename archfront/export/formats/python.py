@@ -15,7 +15,7 @@ from archfront.export.formats import FORMATS, Format
 from archfront.export.lift import Lifted, lift, parts_in
 from archfront.export.literal import expression
 from archfront.export.modules import Imported
-from archfront.export.subject import Subject
+from archfront.export.subject import Subject, figure
 from search_spaces import torchvision_operators
 
 FILE = "model.py"
@@ -130,7 +130,7 @@ def _docstring(subject: Subject, lifted: Lifted) -> str:
         lines += ["", f"Images: {subject.data['preprocessing']}"]
     if subject.metrics:
         lines += ["", "Metrics when it was searched:"]
-        lines += [f"    {m.name} = {m.value:.6g} {m.unit}".rstrip() + f" ({m.kind})" for m in subject.metrics]
+        lines += [f"    {m.name} = {figure(m.value)} {m.unit}".rstrip() + f" ({m.kind})" for m in subject.metrics]
     lines += ["", "What it is made of, and where that was published:"]
     for cls in dict.fromkeys(type(part) for part in parts_in(subject.architecture)):
         text = f"- {cls.family.replace('_', ' ')} {cls.name}: {cls.source}"
