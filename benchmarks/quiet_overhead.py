@@ -1,4 +1,4 @@
-"""What `quiet.training_step()` costs a training loop per batch when nobody measures: run `python -m benchmarks.quiet_overhead`."""
+"""What `quiet.training_step()` costs per batch when nobody measures: `python -m benchmarks.quiet_overhead`."""
 
 import timeit
 
