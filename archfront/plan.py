@@ -137,6 +137,9 @@ class Workshop:
 
         settings = dict(self.plan.evaluator_settings)
         name, _ = parse(self.plan.evaluator)
+        if name == "table" and self.plan.space.startswith("table:"):
+            # The rows that the space leaves out must not count as repeats of those that it keeps.
+            settings.setdefault("where", self.plan.where)
         if name == "table" and not settings.get("columns"):
             # A benchmark table has dozens of columns; what nobody asked for need not be stored per candidate.
             whole = create(self.plan.evaluator, settings)
