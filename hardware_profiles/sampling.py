@@ -1,13 +1,19 @@
 """The measuring protocol `interleaved-1`: which runs are timed, which of them count, and when it is enough.
 
-Runs of the network alternate with runs of a fixed reference network in rounds of a few milliseconds. A shared host
-has two speeds: on virtual cores that are hyper-threads, everything slows down by 1.5 to 1.8 while the sibling works,
-for milliseconds or for minutes, and thread-CPU time slows down alike. The reference tells the two apart: a round is
-*quiet* when the reference ran within 6 % of its known quiet time both before and after it. The headline figure is the
-10th percentile of the runs in quiet rounds. Between 24 runs of 1.5 s on a busy two-core virtual machine its coefficient
-of variation was 0.5 to 1.2 %, against 18 to 24 % for the 10th percentile, the median or the thread-CPU time of all
-runs, and 1 to 11 % for the ratio to the reference. Rounds in which another process took the core, which the kernel's
-count of involuntary context switches tells, don't count, nor do those right after.
+Runs of the network alternate with runs of a fixed reference network in rounds of a few milliseconds. A shared virtual
+host showed two speeds, a factor of 1.5 to 1.8 apart, for milliseconds or for minutes (presumably whether the core's
+hyper-thread sibling works; not established), and thread-CPU time showed them alike. The reference tells them apart: a
+round is *quiet* when the reference ran within 6 % of its known quiet time both before and after it. The headline
+figure is the 10th percentile of the runs in quiet rounds.
+
+How that was chosen: in a prototype (rounds of 10 ms, another reference, its quiet time read off the same data), four
+networks were timed 40 times for 1.5 s each on a busy two-core machine. 24 to 26 of the 40 met enough quiet rounds; over
+these the figure's coefficient of variation was 0.5 to 1.2 %. Over all 40, it was 19 to 30 % for the 10th percentile or
+median of wall time and the 10th percentile of thread-CPU time, and 1 to 18 % for the ratio to the reference. So part of
+the gain is that runs without quiet are set apart. `benchmarks/latency_repeatability.py` measures what is built here.
+
+Rounds in which another process took the core, which the kernel's count of involuntary context switches tells, don't
+count, nor do those right after.
 
 Where the host doesn't become quiet in time, the figure is the ratio to the reference times the reference's quiet
 time. That is off by up to 13 % on an otherwise idle core, since networks slow down by different factors, and was up to
