@@ -69,13 +69,19 @@ def _metrics(metrics: Sequence[Metric]) -> Any:
         how = [line for line in (texts.provenance(metric), texts.percentiles(metric)) if line]
         cells = [
             html.Td(metric.name),
-            html.Td(texts.spread(metric), className="number"),
+            html.Td(_value(metric), className="number"),
             html.Td(html.Span(metric.kind, className=f"pill {metric.kind}")),
         ]
         rows.append(html.Tr(cells))
         if how:
             rows.append(html.Tr(html.Td([html.Div(line) for line in how], colSpan=3), className="how"))
     return html.Table(html.Tbody(rows), className="metrics")
+
+
+def _value(metric: Metric) -> list[Any]:
+    """The value over its 95 % bounds, since one line would be too wide."""
+    value, _, bounds = texts.spread(metric).partition(" [")
+    return [value, html.Div(f"[{bounds}", className="bounds", title="95 % interval")] if bounds else [value]
 
 
 def _branch(branch: Branch, depth: int) -> Any:

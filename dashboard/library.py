@@ -31,7 +31,8 @@ class Library:
         with self._lock:
             inode = self._inode_now()
             if inode != self._inode:
-                self._database = Database(self.url, read_only=True)
+                old, self._database = self._database, Database(self.url, read_only=True)
+                old.engine.dispose()
                 self._inode = self._inode_now()
                 self._results.clear()
             return self._database

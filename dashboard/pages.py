@@ -144,7 +144,7 @@ def _grid() -> list[Any]:
         id="grid",
         columnDefs=[],
         rowData=[],
-        getRowId="String(params.data.number)",
+        getRowId="params.data.id",
         defaultColDef={"sortable": True, "wrapHeaderText": True, "autoHeaderHeight": True, "minWidth": 90, "flex": 1},
         dashGridOptions={"animateRows": False, "rowHeight": 32},
         className="grid",

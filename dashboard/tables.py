@@ -22,6 +22,7 @@ def front(library: Library, study: Study) -> tuple[list[Any], list[Any]]:
         predicted = [name for name in results.metrics if results.predicted[name][at]]
         rows.append(
             {
+                "id": str(results.numbers[at]),
                 "number": int(results.numbers[at]),
                 **values,
                 "origin": results.origins[at],
@@ -41,7 +42,16 @@ def newest(study: Study) -> tuple[list[Any], list[Any]]:
     rows = []
     for row in reversed(found):
         values = {f"m{i}": _finite(row.values.get(name)) for i, name in enumerate(names)}
-        rows.append({"number": row.number, "status": row.status, "reason": row.reason, **values, "origin": row.origin})
+        rows.append(
+            {
+                "id": str(row.number),
+                "number": row.number,
+                "status": row.status,
+                "reason": row.reason,
+                **values,
+                "origin": row.origin,
+            }
+        )
     columns = [_column("number", "candidate"), {**_column("status", "outcome"), "filter": True}, *_metrics(names)]
     return [
         *columns,

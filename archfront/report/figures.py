@@ -120,7 +120,7 @@ def _add(
             y=results.values[y.metric][at],
             mode="markers",
             name=name,
-            customdata=results.numbers[at],
+            customdata=results.numbers[at].tolist(),  # Dash finds no clicked number in a packed array
             marker={"color": color, **marker},
             hovertemplate=_hover(x, y),
             showlegend=bool(len(at)),
@@ -136,7 +136,7 @@ def _add_front(figure: go.Figure, results: Results, at: np.ndarray, x: Objective
             y=results.values[y.metric][at],
             mode="lines+markers",
             name="front (open: predicted)" if predicted.any() else "front",
-            customdata=results.numbers[at],
+            customdata=results.numbers[at].tolist(),  # Dash finds no clicked number in a packed array
             line={"color": theme.front, "width": 1.5, "shape": "hv" if x.direction == "min" else "vh"},
             marker={
                 "color": theme.front,
@@ -219,6 +219,7 @@ def styled(figure: go.Figure, theme: str) -> go.Figure:
         margin={"l": 70, "r": 20, "t": 30, "b": 55},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "bgcolor": "rgba(0,0,0,0)"},
         hoverlabel={"align": "left"},
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": colors.point, "activecolor": colors.front},
     )
     figure.update_xaxes(gridcolor=colors.grid, linecolor=colors.grid, zeroline=False, title_standoff=10)
     figure.update_yaxes(gridcolor=colors.grid, linecolor=colors.grid, zeroline=False, title_standoff=10)

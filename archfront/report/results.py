@@ -212,12 +212,12 @@ def sample(at: np.ndarray, numbers: np.ndarray, limit: int) -> np.ndarray:
 
 
 def robust_range(values: np.ndarray) -> tuple[float, float] | None:
-    """An axis range that a few extreme values can't blow up: what lies within 1.5 times the 2-98 % span around it."""
+    """An axis range that a few extreme values can't blow up: what lies within twice the 5-95 % span around it."""
     values = values[np.isfinite(values)]
     if not len(values):
         return None
-    low, high = np.percentile(values, [2, 98])
-    room = 1.5 * (high - low) or abs(low) * 0.1 or 1.0
+    low, high = np.percentile(values, [5, 95])
+    room = 2 * (high - low) or abs(low) * 0.1 or 1.0
     inside = values[(values >= low - room) & (values <= high + room)]
     low, high = float(inside.min()), float(inside.max())
     pad = 0.06 * (high - low) or abs(low) * 0.05 or 0.5
