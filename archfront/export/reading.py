@@ -60,6 +60,8 @@ class _Reader(ast.NodeVisitor):
         self._modules = modules
         self._needs = needs
         self._lines = modules.get(definition.module).lines
+        # Defaults that were replaced, so that what they name is not looked up.
+        self._settled: set[ast.expr] = set()
         # Innermost scope last: what kind it is, and what its names mean (None: a variable).
         self._scopes: list[tuple[str, dict[str, Target | None]]] = []
 
@@ -161,13 +163,13 @@ class _Reader(ast.NodeVisitor):
                     place = (*span(value)[:2], *span(value)[:2])
                     self.reading.uses.append((place, found))
                     self.reading.edits.append((span(value), "()"))
-                    value._lifted = True  # type: ignore[attr-defined]
+                    self._settled.add(value)
                     return False
         elif not any(self._searched(node) for node in ast.walk(value)):
             return False
         start = span(item.annotation)[2:]
         self.reading.edits.append(((*start, *span(value)[2:]), text or ""))
-        value._lifted = True  # type: ignore[attr-defined]
+        self._settled.add(value)
         return text is None
 
     def _searched(self, node: ast.AST) -> bool:
@@ -190,7 +192,7 @@ class _Reader(ast.NodeVisitor):
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         self.visit(node.target)
         self.visit(node.annotation)
-        if node.value is not None and not hasattr(node.value, "_lifted"):
+        if node.value is not None and node.value not in self._settled:
             self.visit(node.value)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
