@@ -1,6 +1,9 @@
 """`archfront search`: start a study, or go on with it."""
 
+import os
 import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -161,7 +164,8 @@ def _conclude(study: "Study", progress: "Progress", db: str) -> None:
     for reason, count in progress.reasons.most_common(5):
         typer.echo(f"  {count} × {reason}")
     where = [] if db == DEFAULT_URL else ["--db", db]
-    again = shlex.join(["archfront", "search", "--study", study.name, *where])
+    program = _program()
+    again = shlex.join([*program, "search", "--study", study.name, *where])
     if not front:
         typer.echo("no candidate kept all constraints; see 'archfront studies' and loosen them in a new study")
         return
@@ -170,5 +174,21 @@ def _conclude(study: "Study", progress: "Progress", db: str) -> None:
     trained = any(artifact.kind == "weights" for artifact in study.candidate(best).artifacts)
     commands = [["show", study.name, best], ["report", study.name], ["dashboard"]]
     for words in [["export", study.name, "--candidate", best], *commands] if trained else commands:
-        typer.echo("  " + shlex.join(["archfront", *words, *where]))
+        typer.echo("  " + shlex.join([*program, *words, *where]))
     typer.echo(f"  {again} --minutes 10   # goes on")
+
+
+def _program() -> list[str]:
+    """How this program was called, so that what is printed works when pasted into the same shell."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return [_short(Path(sys.executable)), "-m", "archfront"]
+    found = shutil.which("archfront")
+    same = called.name != "archfront" or (found is not None and Path(found).resolve() == called.resolve())
+    return ["archfront"] if same else [_short(called)]
+
+
+def _short(file: Path) -> str:
+    """The path from the working folder when it lies below, without resolving links."""
+    path, here = os.path.abspath(file), os.getcwd()
+    return os.path.relpath(path) if path.startswith(here + os.sep) else path

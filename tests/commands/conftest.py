@@ -34,6 +34,7 @@ Command = Callable[..., Outcome]
 def archfront(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs a command in an empty folder."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["pytest"])
 
     def command(*words: object) -> Outcome:
         capsys.readouterr()

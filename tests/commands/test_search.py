@@ -33,6 +33,19 @@ def test_ends_with_the_front_and_the_next_commands(archfront: Any, table: Path) 
     assert again.code == 0 and "60 evaluations" not in again.out.split("ended:")[1]
 
 
+@pytest.mark.parametrize("on_path", [True, False])
+def test_next_commands_can_be_pasted(on_path: bool, archfront: Any, table: Path) -> None:
+    program = Path(sys.executable).with_name("archfront")
+    if not program.exists():
+        pytest.skip("the package isn't installed beside this Python")
+    path = {"PATH": f"{program.parent}:/usr/bin:/bin" if on_path else "/usr/bin:/bin"}
+    words = ["search", *table_search(table), "--study", "small", "--evaluations", "5"]
+    said = subprocess.check_output([program, *words], text=True, env=path)
+    [show] = [line for line in said.splitlines() if " show small " in line]
+    assert subprocess.check_output(["/bin/sh", "-c", show], text=True, env=path).startswith("candidate")
+    assert show.split()[0] == "archfront" or not on_path
+
+
 def test_json_summary_agrees_with_the_study(archfront: Any, table: Path) -> None:
     found = archfront("search", *table_search(table), "--study", "s", "--evaluations", 30, "--json").json
     assert found["evaluations"] == {"ok": 30} and found["evaluations_in_this_run"] == 30
