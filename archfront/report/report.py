@@ -15,6 +15,7 @@ from archfront.report import texts
 from archfront.report.architectures import Branch, branches
 from archfront.report.figures import View, front_figure, history_figure
 from archfront.report.results import Cloud, Results, axes_of
+from archfront.settings import Settings
 from archfront.study.study import Candidate, Study
 
 TREES = 60
@@ -210,7 +211,21 @@ def _reproduce(study: Study) -> str:
         f"archfront search study.toml --study {name}-again   # the same search anew, study.toml as below\n"
         f"archfront front {name} --db {url}\narchfront export {name} --db {url}\narchfront dashboard --db {url}"
     )
-    return f"<pre>{escape(commands)}</pre><pre>{escape(toml(study.settings))}</pre>"
+    return f"<pre>{escape(commands)}</pre><pre>{escape(toml(study_file(study)))}</pre>"
+
+
+def study_file(study: Study) -> dict[str, Any]:
+    """The study file that starts the same search: of what was recorded, what such a file may say."""
+    known = study.settings
+    chosen: dict[str, Any] = {}
+    for key in ("controller", "evaluator", "data"):
+        value = known.get(key)
+        named = dict(value) if isinstance(value, Mapping) else {"name": value, **(known.get(f"{key}_settings") or {})}
+        chosen[key] = value if len(named) == 1 or not value else named
+    goals = {"objectives": list(map(str, study.objectives)), "constraints": list(map(str, study.constraints))}
+    budget = {"evaluations": max(1, study.counts().total())}
+    found = {**known, **chosen, **goals, "seed": study.seed, "budget": budget}
+    return {key: found[key] for key in Settings.model_fields if found.get(key) not in (None, "", [], {})}
 
 
 def toml(settings: Mapping[str, Any], table: str = "") -> str:

@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from archfront.contracts import Constraint, Objective
 from archfront.report import write_report
 from archfront.report.architectures import branches, differences
-from archfront.report.report import toml
+from archfront.report.report import study_file, toml
 from archfront.report.results import Results, robust_range, sample
+from archfront.settings import Settings
 from archfront.study import Study, open_study
 from tests.dashboard.example_study import write_study
 
@@ -83,6 +85,16 @@ def test_differences_are_at_the_deepest_paths() -> None:
 def test_settings_come_back_from_toml() -> None:
     settings = {"space": 'a "b"', "n": 3, "lr": 1e-3, "deep": {"x": [1, 2], "y": {"z": True}}, "none": None}
     assert tomllib.loads(toml(settings)) == {key: value for key, value in settings.items() if value is not None}
+
+
+def test_the_study_file_of_a_report_starts_a_search(study: Study) -> None:
+    recorded = {"data": "digits", "evaluator": "training", "evaluator_settings": {"epochs": 3}, "recipe": {"lr": 0.1}}
+    study.settings = {**recorded, "space": "hybrid", "controller": "", "controller_settings": {}, "inputs": [1, 8, 8]}
+    read = Settings.model_validate(tomllib.loads(toml(study_file(study))))
+    assert read.evaluator is not None and read.evaluator.settings == {"epochs": 3}
+    assert tuple(map(Objective.parse, read.objectives)) == study.objectives
+    assert tuple(map(Constraint.parse, read.constraints)) == study.constraints
+    assert read.budget.evaluations == 50
 
 
 def test_the_report_escapes_and_brings_plotly_once(tmp_path: Path) -> None:
