@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 STUDY ?= digits
-MINUTES ?= 4
+MINUTES ?= 3.5
+WORKERS ?= 2
 
 .PHONY: search test lint test-slow bench clean
 
 search: $(VENV)/installed
-	$(BIN)/archfront search --study $(STUDY) --data digits --minutes $(MINUTES)
+	$(BIN)/archfront search --study $(STUDY) --data digits --minutes $(MINUTES) --workers $(WORKERS)
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal
