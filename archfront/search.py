@@ -227,7 +227,7 @@ class Search:
     def _take(self, writer: StudyWriter, done: Done) -> None:
         """Record a finished part; end the evaluation, or go on with the next part of it."""
         work = self._open[done.job.id]
-        part = done.evaluation
+        part = _once(done.evaluation, work.so_far)
         work.so_far = self._judged(work.so_far.joined(part))
         work.left = work.left[1:]
         if work.left and work.so_far.status is Status.OK:
@@ -281,6 +281,13 @@ class Search:
     def _points(self) -> list[Point]:
         members = [member for member in self.controller.archive.front if not member.excess]
         return [Point(m.digest, m.number, m.losses, m.values) for m in members]
+
+
+def _once(part: Evaluation, so_far: Evaluation) -> Evaluation:
+    """The part without metrics that an earlier part gave, too: the first figure of a name stands."""
+    known = set(so_far.values)
+    fresh = {metric.name: metric for metric in reversed(part.metrics) if metric.name not in known}
+    return replace(part, metrics=tuple(reversed(fresh.values())))
 
 
 def _kind(evaluation: Evaluation) -> str:

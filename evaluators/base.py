@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.util import find_spec
+from math import isfinite
 from typing import Any, ClassVar
 
 from archfront.contracts import Context, Evaluation, Proposal, Status, WrongUse
@@ -120,11 +121,21 @@ def attempt(evaluator: Evaluator, proposal: Proposal, context: Context) -> Evalu
     """Evaluate, with the seconds it took; every error but an interrupt becomes an outcome with its reason."""
     start = time.perf_counter()
     try:
-        evaluation = evaluator.evaluate(proposal, context)
+        evaluation = checked(evaluator.evaluate(proposal, context))
     except Exception as error:
         status, reason = outcome_of(error)
         evaluation = Evaluation(proposal, status, f"{evaluator.name}: {reason}" if evaluator.name else reason)
     return replace(evaluation, seconds=time.perf_counter() - start)
+
+
+def checked(evaluation: object) -> Evaluation:
+    """The evaluation as it can be recorded; raises `Diverged` when one of its metrics isn't finite."""
+    if not isinstance(evaluation, Evaluation):
+        raise TypeError(f"evaluate() must return an Evaluation, not {type(evaluation).__name__}")
+    for metric in evaluation.metrics:
+        if evaluation.status is Status.OK and not isfinite(metric.value):
+            raise Diverged(f"{metric.name} is {metric.value}")
+    return replace(evaluation, metrics=tuple(metric for metric in evaluation.metrics if isfinite(metric.value)))
 
 
 def outcome_of(error: BaseException) -> tuple[Status, str]:

@@ -16,6 +16,7 @@ from archfront.export.card import CARD, MANIFEST, write_card, write_manifest
 from archfront.export.errors import ExportRefused
 from archfront.export.formats import FORMATS, Format
 from archfront.export.subject import Subject
+from archfront.export.timing import timed_again
 from archfront.export.verify import Check, sample, verify
 from search_spaces.errors import SpaceError
 
@@ -63,6 +64,7 @@ def export_model(
             writer.write(subject, folder)
             checks.append(verify(writer, folder, given))
         shutil.rmtree(folder / "__pycache__", ignore_errors=True)
+        notes = [*notes, *timed_again(subject, folder)]
         card = write_card(subject, writers, checks, folder, notes)
         write_manifest(folder)
         files = tuple(sorted(file.name for file in folder.iterdir()))

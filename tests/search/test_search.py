@@ -166,6 +166,37 @@ def test_wrong_plans_write_nothing(tmp_path, plan, message):
     assert list(tmp_path.iterdir()) == []
 
 
+ODD = """
+from archfront.contracts import Evaluation, Metric
+from evaluators.base import Evaluator
+
+class Odd(Evaluator):
+    name = "odd"
+    def metrics(self):
+        return ("params", "accuracy", "latency")
+    def evaluate(self, proposal, context):
+        a, b, c, d = proposal.architecture.values
+        if a == 0:
+            return None
+        values = [("params", 1.0), ("accuracy", float("nan") if b == 0 else 1.0), ("latency", 2.0), ("latency", 3.0)]
+        return Evaluation(proposal, metrics=tuple(Metric(*value) for value in values))
+"""
+
+
+def test_odd_evaluators_are_recorded_outcomes(tmp_path):
+    from dataclasses import replace
+
+    (tmp_path / "odd.py").write_text(ODD)
+    odd = order(tmp_path, 60)
+    plan = replace(odd.plan, evaluator=f"{tmp_path}/odd.py:Odd", evaluator_settings={})
+    study, progress = search(replace(odd, plan=plan))
+    assert progress.counts["failed"] and progress.counts["diverged"] and progress.counts["ok"]
+    reasons = {row.reason for row in study.rows()}
+    assert "odd: TypeError: evaluate() must return an Evaluation, not NoneType" in reasons
+    assert "odd: accuracy is nan" in reasons
+    assert all(row.values["latency"] == 2.0 for row in study.rows(statuses=["ok"]))
+
+
 def test_ray_workers_share_the_work_and_survive_each_other(tmp_path):
     import ray
 
