@@ -145,7 +145,9 @@ def test_zoom_and_choice_survive_a_running_search(browser: Any, served: str, url
             "count => +document.querySelector('#tiles .tile b').textContent.replace(',', '') > count + 20", arg=count
         )
         visit.page.wait_for_timeout(500)
-        assert visit.ranges() == zoomed
+        # The layout may shift by a pixel, which is far less than a lost zoom.
+        for now, then in zip(visit.ranges(), zoomed, strict=True):
+            assert now == pytest.approx(then, rel=0.01)
         assert visit.page.is_visible(f"h2:text-is('Candidate {number}')")
         assert not visit.page.is_visible("#architecture :text('conv3x3')")
         assert not visit.wrong

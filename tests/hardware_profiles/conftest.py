@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from hardware_profiles import quiet
+
 
 @pytest.fixture(scope="session", autouse=True)
 def own_runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -13,5 +15,7 @@ def own_runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
     patch = pytest.MonkeyPatch()
     patch.setenv("TMPDIR", str(folder))
     patch.setattr(tempfile, "tempdir", str(folder))
+    quiet._THREAD.locks = None  # tests before these may have opened the locks of the folder that everybody uses
     yield folder
+    quiet._THREAD.locks = None
     patch.undo()

@@ -176,9 +176,9 @@ class Odd(Evaluator):
         return ("params", "accuracy", "latency")
     def evaluate(self, proposal, context):
         a, b, c, d = proposal.architecture.values
-        if a == 0:
+        if c % 2:
             return None
-        values = [("params", 1.0), ("accuracy", float("nan") if b == 0 else 1.0), ("latency", 2.0), ("latency", 3.0)]
+        values = [("params", 1.0), ("accuracy", float("nan") if b % 2 else 1.0), ("latency", 2.0), ("latency", 3.0)]
         return Evaluation(proposal, metrics=tuple(Metric(*value) for value in values))
 """
 
