@@ -25,6 +25,7 @@ TYPES: dict[str, type] = {
     "options": dict,
     "cap_s": float,
     "patience_s": float,
+    "pauses_s": list,
 }
 
 
@@ -34,7 +35,7 @@ class Profile:
 
     `cores` are the ones the timing process is pinned to; empty: as many as `threads`, the last that it may use.
     `options` go to the runtime. `cap_s` bounds the sampling of one network; where the host isn't quiet by then,
-    sampling goes on up to `patience_s`.
+    sampling goes on up to `patience_s`. Where it still wasn't, the network is timed again after each of `pauses_s`.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Profile:
     options: Mapping[str, Any] = field(default_factory=dict)
     cap_s: float = 2.0
     patience_s: float = 4.0
+    pauses_s: tuple[float, ...] = (2.0, 5.0, 10.0)
 
     def __post_init__(self) -> None:
         where = f"device profile '{self.name}'"
@@ -108,8 +110,9 @@ def _typed(file: str, key: str, value: Any) -> Any:
     kind: Any = TYPES.get(key, str)
     if kind is float and type(value) is int:
         value = float(value)
-    ints = kind is not list or (isinstance(value, list) and all(type(item) is int for item in value))
-    if type(value) is not kind or not ints:
-        what = {str: "a text", int: "an integer", float: "a number", list: "a list of integers", dict: "a table"}[kind]
+    allowed = (int,) if key == "cores" else (int, float)
+    if type(value) is not kind or (kind is list and any(type(item) not in allowed for item in value)):
+        lists = "a list of integers" if key == "cores" else "a list of numbers"
+        what = {str: "a text", int: "an integer", float: "a number", list: lists, dict: "a table"}[kind]
         raise WrongUse(f"device profile {file}: {key} = {value!r} must be {what}")
     return tuple(value) if kind is list else value

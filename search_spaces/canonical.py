@@ -12,6 +12,10 @@ JSON = Any
 """What `json.loads` gives: dict, list, str, int, float, bool or None."""
 
 
+KEPT = 1000
+"""Texts of parts up to this length are kept: blocks, which many architectures share, but not whole networks."""
+
+
 def to_json(value: Any) -> JSON:
     """An architecture as JSON values; a part becomes `{"part": "family/name", **fields}`."""
     return json.loads(text(value))
@@ -65,13 +69,14 @@ def canonical(value: Any) -> Any:
 
 
 def text(value: Any) -> str:
-    """Compact JSON of an architecture, the fields in order; kept on each part, since samples share most of theirs."""
+    """Compact JSON of an architecture, the fields in order; kept on small parts, which samples share."""
     if isinstance(value, Part):
         known = value.__dict__.get("_text")
         if known is None:
             inner = "".join(f',"{field}":{text(getattr(value, field))}' for field in fields_of(value))
             known = f'{{"part":"{value.family}/{value.name}"{inner}}}'
-            object.__setattr__(value, "_text", known)
+            if len(known) <= KEPT:
+                object.__setattr__(value, "_text", known)
         return known
     if isinstance(value, tuple | list):
         return "[" + ",".join(map(text, value)) + "]"

@@ -56,13 +56,23 @@ def print_table(table: "Table") -> None:
 
 
 def front_table(front: Sequence["Point"], objectives: Sequence["Objective"], further: Sequence[str] = ()) -> "Table":
-    """A front as a table: the candidate's number and digest, its objectives, then further metrics that it has."""
+    """A front as a table: the candidate's number and digest, its objectives, then further metrics that it has.
+
+    A figure that was predicted, not measured, begins with `~`.
+    """
     names = list(dict.fromkeys([*(objective.metric for objective in objectives), *further]))
     names = [name for name in names if any(name in point.values for point in front)]
     rows = [
-        [str(point.number), point.digest[:8], *(figure(point.values.get(name)) for name in names)] for point in front
+        [str(p.number), p.digest[:8], *("~" * (name in p.predicted) + figure(p.values.get(name)) for name in names)]
+        for p in front
     ]
     return table_of(["candidate", "digest", *names], rows)
+
+
+def point_json(point: "Point") -> dict[str, Any]:
+    """A point of a front as JSON values."""
+    predicted = {"predicted": sorted(point.predicted)} if point.predicted else {}
+    return {"candidate": point.number, "digest": point.digest, "metrics": point.values, **predicted}
 
 
 def figure(value: Any) -> str:

@@ -12,6 +12,7 @@ from archfront.commands.printing import (
     duration,
     figure,
     front_table,
+    point_json,
     print_json,
     print_rows,
     print_table,
@@ -54,7 +55,7 @@ def front(
             )
     points = found.front(wanted)
     if as_json:
-        print_json([{"candidate": p.number, "digest": p.digest, "metrics": p.values} for p in points])
+        print_json([point_json(p) for p in points])
         return
     print_table(front_table(points, wanted, known))
     counts = ", ".join(f"{count} {status}" for status, count in sorted(found.counts().items())) or "none"

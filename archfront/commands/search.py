@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from archfront.commands.printing import AsJson, DatabaseUrl, duration, figure, front_table, print_json, print_table
+from archfront.commands.printing import (
+    AsJson,
+    DatabaseUrl,
+    duration,
+    figure,
+    front_table,
+    point_json,
+    print_json,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from archfront.search import Progress
@@ -148,7 +157,7 @@ def _summary(study: "Study", progress: "Progress") -> dict[str, Any]:
         "evaluations_in_this_run": progress.done_here,
         "failures": dict(progress.reasons),
         "hypervolume": study.hypervolume(),
-        "front": [{"candidate": p.number, "digest": p.digest, "metrics": p.values} for p in front],
+        "front": [point_json(p) for p in front],
     }
 
 
@@ -161,6 +170,8 @@ def _conclude(study: "Study", progress: "Progress", db: str) -> None:
         f"\nended: {progress.ended}; {progress.done_here} evaluations in {duration(progress.seconds)}; "
         f"front of {len(front)}; hypervolume {figure(study.hypervolume())}"
     )
+    if any(point.predicted & {objective.metric for objective in study.objectives} for point in front):
+        typer.echo("  ~ marks figures that are predicted: the device was never quiet enough to measure them")
     for reason, count in progress.reasons.most_common(5):
         typer.echo(f"  {count} × {reason}")
     where = [] if db == DEFAULT_URL else ["--db", db]

@@ -8,12 +8,16 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Point:
-    """An evaluated candidate as a point: its losses in the order of the objectives, and all its metric values."""
+    """An evaluated candidate as a point: its losses in the order of the objectives, and all its metric values.
+
+    `predicted` names the values that were worked out rather than measured.
+    """
 
     digest: str
     number: int
     losses: tuple[float, ...]
     values: dict[str, float]
+    predicted: frozenset[str] = frozenset()
 
 
 def nondominated(losses: Sequence[Sequence[float]]) -> list[bool]:

@@ -34,7 +34,10 @@ RUNNING = "running"
 
 @dataclass(frozen=True)
 class Row:
-    """One evaluation of one candidate, without its details; `number` names it in the study."""
+    """One evaluation of one candidate, without its details; `number` names it in the study.
+
+    `predicted` names those of its `values` that were worked out rather than measured.
+    """
 
     number: int
     digest: str
@@ -47,6 +50,7 @@ class Row:
     told_at: float | None
     seconds: float
     values: dict[str, float]
+    predicted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -150,16 +154,20 @@ class Study:
             sa.select(evaluations, candidates.c.digest).join(candidates).where(*where).order_by(evaluations.c.number)
         )
         figures = (
-            sa.select(measurements.c.evaluation_id, measurements.c.name, measurements.c.value)
+            sa.select(measurements.c.evaluation_id, measurements.c.name, measurements.c.value, measurements.c.kind)
             .join(evaluations)
             .join(candidates)
             .where(*where)
         )
         with self.database.reading() as connection:
             values: dict[int, dict[str, float]] = {}
-            for evaluation, name, value in connection.execute(figures):
+            predicted: dict[int, set[str]] = {}
+            for evaluation, name, value, kind in connection.execute(figures):
                 values.setdefault(evaluation, {})[name] = value
-            return [_row(row, values.get(row.id, {})) for row in connection.execute(query)]
+                if kind == "predicted":
+                    predicted.setdefault(evaluation, set()).add(name)
+            rows = connection.execute(query)
+            return [_row(row, values.get(row.id, {}), frozenset(predicted.get(row.id, ()))) for row in rows]
 
     def table(self, metrics: Sequence[str], after: int = -1) -> Sequence[sa.Row[Any]]:
         """The finished evaluations told after place `after`, in that order, with some of their metrics side by side.
@@ -191,7 +199,7 @@ class Study:
         for row in sorted(self.rows(statuses=[Status.OK]), key=lambda row: (row.fidelity or 10**9, row.number)):
             found = losses(row.values, objectives)
             if found is not None and feasible(row.values, self.constraints):
-                best[row.digest] = Point(row.digest, row.number, found, row.values)
+                best[row.digest] = Point(row.digest, row.number, found, row.values, row.predicted)
         return sorted(best.values(), key=lambda point: point.number)
 
     def front(self, objectives: Sequence[Objective] | None = None) -> list[Point]:
@@ -250,7 +258,7 @@ def open_study(name: str, url: str = DEFAULT_URL, read_only: bool = True) -> Stu
     return Study(Database(url, read_only=read_only), name)
 
 
-def _row(row: Any, values: dict[str, float]) -> Row:
+def _row(row: Any, values: dict[str, float], predicted: frozenset[str]) -> Row:
     return Row(
         row.number,
         row.digest,
@@ -263,6 +271,7 @@ def _row(row: Any, values: dict[str, float]) -> Row:
         row.told_at,
         row.seconds,
         values,
+        predicted,
     )
 
 

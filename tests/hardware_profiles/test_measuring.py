@@ -21,13 +21,13 @@ from torch.nn import functional
 
 from archfront.contracts import Context, Proposal, Status, WrongUse
 from evaluators.base import attempt, create
-from hardware_profiles import fingerprint, profile, quiet, timing
+from hardware_profiles import fingerprint, measuring, profile, quiet, timing
 from hardware_profiles.device_profile import Profile
 from hardware_profiles.measuring import Timer, TimingFailed, TimingTimedOut, convert, measure, measure_file, runtime_of
 from hardware_profiles.runtimes.base import Unsupported
 from hardware_profiles.runtimes.torch_eager import refuse_pickles
 
-QUICK = {"cap_s": 0.5, "patience_s": 0.6}
+QUICK: dict[str, Any] = {"cap_s": 0.5, "patience_s": 0.6, "pauses_s": ()}
 HOST = Profile("host", **QUICK)
 INPUTS = (3, 16, 16)
 
@@ -256,11 +256,34 @@ def test_pickles_in_a_pt2_file_are_refused(tmp_path: Path) -> None:
         refuse_pickles(legacy)
 
 
+@pytest.mark.parametrize(("quiet_at", "times"), [(0, 1), (2, 3), (9, 4)])
+def test_a_host_that_is_not_quiet_is_asked_again(monkeypatch: pytest.MonkeyPatch, quiet_at: int, times: int) -> None:
+    reply = {
+        "headline": 1e6, "low": 9e5, "high": 2e6, "shape": [1, 3, 8, 8], "precision": "float32", "samples": 9,
+        "percentiles": [1e6] * 4, "memory": 1e6, "stopped": "", "quiet_share": 0.0, "rounds": 9, "seconds": 1.0,
+        "difference": None,
+    }  # fmt: skip
+    calls: list[int] = []
+
+    def timed(*arguments: Any) -> measuring.Measurement:
+        calls.append(1)
+        corrected = len(calls) <= quiet_at
+        return measuring._measurement({**reply, "corrected": corrected}, HOST, runtime_of(HOST))
+
+    monkeypatch.setattr(measuring, "_time", timed)
+    host = Profile("host", pauses_s=(0.0, 0.0, 0.0))
+    found = measuring._time_until_quiet(Path(), host, Timer(host), None, None)
+    assert len(calls) == times
+    kinds = {metric.name: metric.kind for metric in found.metrics()}
+    worked_out = "predicted" if quiet_at == 9 else "measured"
+    assert kinds == {"latency_ms@host": worked_out, "throughput@host": worked_out, "peak_memory_mb@host": "measured"}
+
+
 def test_the_evaluator(tmp_path: Path) -> None:
     from search_spaces.spaces import get_space
 
     settings = tmp_path / "quick.toml"
-    settings.write_text("cap_s = 0.5\npatience_s = 0.6\n")
+    settings.write_text("cap_s = 0.5\npatience_s = 0.6\npauses_s = []\n")
     evaluator = create("latency", {"device": str(settings)})
     assert evaluator.resource == "device:quick"
     space = get_space("cell201")

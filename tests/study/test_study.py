@@ -92,6 +92,18 @@ def test_the_front_holds_the_feasible_points_that_nothing_dominates(url):
     assert [p.number for p in study.front([Objective.parse("params")])] == [0, 1, 2, 3]
 
 
+def test_predicted_figures_say_so(url):
+    study = make(url)
+    with StudyWriter(study) as writer:
+        evaluated(writer, 0, 0.9, 2.0)
+        proposal = Proposal(None, "c" * 32, number=1)
+        [id] = writer.ask([(proposal, "{}")])
+        metrics = (Metric("accuracy", 0.95), replace(LATENCY, kind="predicted"))
+        writer.tell(id, Evaluation(proposal), "x", Evaluation(proposal, metrics=metrics))
+    assert [point.predicted for point in study.front()] == [{"latency_ms@host"}]
+    assert study.points()[0].predicted == frozenset()
+
+
 def test_hypervolume_and_front_agree_with_counting():
     import numpy as np
 
