@@ -60,8 +60,10 @@ class RayLauncher(Launcher):
         super().__init__(plan, workers)
         self._started = not ray.is_initialized()
         if self._started:
+            # Ray would run its workers, and the timing process below one, behind everything else on the host.
             local = {} if address else {"num_cpus": max(1, workers * plan.threads), "include_dashboard": False}
-            ray.init(address=address, log_to_driver=False, logging_level="error", **local)
+            settings = {} if address else {"_system_config": {"worker_niceness": 0}}
+            ray.init(address=address, log_to_driver=False, logging_level="error", **local, **settings)
         self._pools: dict[str, _Pool] = {}
         self._running: dict[Any, _Running] = {}
         self._tries: dict[tuple[int, str], int] = {}

@@ -51,7 +51,7 @@ def folder(argument: str, size: int = 0, skip_unreadable: bool = False) -> Array
         raise WrongUse(f"{argument}: none of the {total} files is a picture that can be read, as {_named(unreadable)}")
     said = f"{len(unreadable)} of {total} files can't be read as pictures: {_named(unreadable)}"
     if unreadable and not skip_unreadable:
-        raise WrongUse(f"{argument}: {said}; remove them, or leave them out with skip_unreadable (--skip-unreadable)")
+        raise WrongUse(f"{argument}: {said}; remove them, or leave them out: --set data.skip_unreadable=true")
     problems = (f"{said}; they are left out",) if unreadable else ()
     return Arrays(arrays["train"], arrays.get("validation"), arrays.get("test"), tuple(classes), None, problems)
 
