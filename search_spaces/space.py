@@ -153,6 +153,12 @@ class Space(SearchSpace):
     def architecture(self, genes: Genes) -> Any:
         return self._root.value(genes)
 
+    def drawn(self, pick: Pick) -> Any:
+        """The architecture that takes the option `pick(decision, options)` of each decision in force, rules or not."""
+        genes = [INACTIVE] * len(self.decisions)
+        self._root.draw(genes, pick)
+        return self.architecture(tuple(genes))
+
     def size(self) -> int | None:
         if not self.rules:
             return self._root.size

@@ -7,10 +7,15 @@ class TestMyMixer(PartConformance):
 class TestMySpace(SpaceConformance):
     space = Space(my_tree, "mine")
     inputs = (3, 32, 32)
+
+class TestMySupernet(SupernetConformance):
+    space = Space(my_tree, "mine")
+    inputs = (3, 32, 32)
 """
 
 import json
 import math
+import warnings
 from collections.abc import Sequence
 from random import Random
 from typing import Any, ClassVar
@@ -24,8 +29,10 @@ from search_spaces.canonical import canonical, digest, from_json, to_json
 from search_spaces.decisions import INACTIVE
 from search_spaces.deployment import deployed
 from search_spaces.errors import SpaceError
+from search_spaces.holes import one_of
 from search_spaces.parts import FAMILIES, Part
 from search_spaces.space import Genes, SearchSpace, Space
+from search_spaces.weight_sharing import Supernet
 
 Shape = tuple[int, int, int]
 
@@ -101,6 +108,83 @@ def assert_deployed_equal(model: nn.Module, inputs: Shape, seed: int = 0, tolera
     assert error <= tolerance, f"the deployed network's outputs are off by {error:.2g} of their range"
 
 
+def network_with(part: Any, shape: Shape) -> Any:
+    """A tree of networks of two widths that have `part` in them, where it is given features of `shape` or wider ones.
+
+    The networks take images of (3, height, width) of the shape; for a stem or network, of the shape itself.
+    """
+    from search_spaces.blocks import MLP, Block, Conv3x3Stem, SelfAttention
+    from search_spaces.topologies import Cell201, Network, Stage
+
+    widths = one_of(shape[0], 2 * shape[0])
+    stem, before = Conv3x3Stem(stride=1), None
+    block: Any = Block(token_mixer="pool")
+    match part.family:
+        case "network":
+            return part
+        case "stem":
+            stem, widths = part, one_of(WIDTH, 2 * WIDTH)
+        case "stage":
+            stage = Stage(shape[0], (block,), None)
+            return Network(stem=stem, stages=(stage, part))
+        case "head":
+            return Network(stem=stem, stages=(Stage(widths, (block,), None),), head=part)
+        case "cell_operation":
+            return Cell201(part, part, part, part, part, part, cells=1, width=widths)
+        case "block":
+            block = part
+        case "downsample":
+            before = Stage(widths, (block,), None)
+        case "positional_encoding":
+            block = Block(token_mixer=SelfAttention(1, part))
+        case "activation":
+            block = Block(token_mixer="pool", channel_mixer=MLP(activation=part))
+        case "norm" | "norm_placement" | "residual" | "token_mixer" | "channel_mixer" | "channel_attention":
+            block = Block(**{"token_mixer": "pool", part.family: part})
+    if before is not None:
+        return Network(stem=stem, stages=(before, Stage(one_of(WIDTH, 2 * WIDTH), (block,), part)))
+    return Network(stem=stem, stages=(Stage(widths, (block,), None),))
+
+
+def randomise_supernet(supernet: Supernet, seed: int) -> Supernet:
+    """A supernet in float64 with every weight, bias and batch norm statistic drawn at random."""
+    randomise(supernet.double(), seed)
+    generator = torch.Generator().manual_seed(seed)
+    for name, buffer in supernet.named_buffers():
+        if buffer.is_floating_point():
+            drawn = torch.rand(buffer.shape, generator=generator, dtype=buffer.dtype)
+            buffer.copy_(0.5 + 1.5 * drawn if name.endswith("running_var") else 2 * drawn - 1)
+    return supernet
+
+
+def assert_extracted_equal(supernet: Supernet, architecture: Any, tolerance: float = 1e-10) -> None:
+    """Outputs, gradients and training's effect on statistics are the extracted network's, to `tolerance` of scale."""
+    extracted = supernet.extract(architecture)
+    supernet.activate(architecture)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(4, *supernet.inputs, dtype=torch.float64, generator=generator)
+    for mode in (False, True):
+        expected, got = extracted.train(mode)(x), supernet.train(mode)(x)
+        _assert_near(got, expected, tolerance, f"outputs with training={mode}")
+    supernet.zero_grad(set_to_none=True)
+    for outputs in (expected, got):
+        outputs.square().mean().backward()
+    gradients = {key: p.grad for key, p in supernet.store.named_parameters() if p.grad is not None}
+    slices = supernet.slices(gradients)
+    for name, parameter in extracted.named_parameters():
+        _assert_near(slices[name], parameter.grad, tolerance, f"the gradient of {name}")
+    inside = sum(float(gradient.square().sum()) for gradient in slices.values())
+    whole = sum(float(gradient.square().sum()) for gradient in gradients.values())
+    assert whole <= inside * (1 + 1e-9), "weights outside of the network's slices have gradients"
+    for name, buffer in supernet.slices(dict(supernet.store.named_buffers())).items():
+        _assert_near(buffer.double(), extracted.get_buffer(name).double(), tolerance, f"the statistics of {name}")
+
+
+def _assert_near(got: Any, expected: Any, tolerance: float, what: str) -> None:
+    error = (got - expected).abs().max().item() / max(1.0, expected.abs().max().item())
+    assert error <= tolerance, f"{what}: off by {error:.2g} of their range"
+
+
 class PartConformance:
     """What every part owes. `cases` holds pairs of a part without holes and a shape that it accepts.
 
@@ -165,6 +249,16 @@ class PartConformance:
         models = [randomise(module_of(spelling, shape)[0].double(), 1).eval() for spelling in (part, short)]
         x = torch.randn(2, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
         assert torch.equal(models[0](x), models[1](x))
+
+    def test_works_in_a_supernet(self, case: tuple[Part, Shape]) -> None:
+        part, shape = case
+        tree = network_with(part, shape)
+        whole = part.family in ("stem", "network")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # No network may need weights that the supernet doesn't have.
+            supernet = randomise_supernet(Supernet(tree, shape if whole else (3, *shape[1:]), OUTPUTS, seed=0), 0)
+            for architecture in supernet.space.enumerate():
+                assert_extracted_equal(supernet, architecture)
 
     def test_says_why_it_refuses_a_shape(self, refused_case: tuple[Part, Shape]) -> None:
         part, shape = refused_case
@@ -243,9 +337,61 @@ class SpaceConformance:
             assert_deployed_equal(network, self.inputs, seed)
 
 
+class SupernetConformance:
+    """What the supernet of every space of networks owes, checked on `samples` networks for images of `inputs`."""
+
+    space: ClassVar[Space]
+    inputs: ClassVar[Shape]
+    samples: ClassVar[int] = 10
+    supernet: ClassVar[Supernet]
+
+    @classmethod
+    def setup_class(cls) -> None:
+        """The supernet, made once for all tests of the class."""
+        cls.supernet = Supernet(cls.space, cls.inputs, OUTPUTS, seed=0)
+
+    def test_extracts_what_it_ran(self) -> None:
+        supernet = randomise_supernet(self.supernet, 0)
+        networks = [supernet.smallest(0), supernet.largest(0), *(self.space.sample(i) for i in range(self.samples))]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # No network may need weights that the supernet doesn't have.
+            for architecture in networks:
+                assert_extracted_equal(supernet, architecture)
+
+    def test_weights_are_slices_of_one_store(self) -> None:
+        supernet, addresses = self.supernet, set()
+        for parameter in supernet.store.parameters():
+            addresses.add(parameter.untyped_storage().data_ptr())
+        for seed in range(self.samples):
+            supernet.activate(self.space.sample(seed))
+            before = sum(p.numel() for p in supernet.store.parameters())
+            slices = supernet.slices(dict(supernet.store.named_parameters()))
+            assert slices.keys() == {name for name, _ in supernet.network.named_parameters()}
+            bound = dict(supernet.network.named_parameters())
+            shared = [p.untyped_storage().data_ptr() in addresses for p in bound.values()]
+            assert all(torch.equal(bound[name], slices[name]) for name in bound)
+            # Only slices of several chunks, as queries, keys and values, are gathered into tensors of their own.
+            assert sum(shared) >= 0.8 * len(shared)
+            assert sum(p.numel() for p in bound.values()) <= before
+
+    def test_refuses_other_architectures(self) -> None:
+        with pytest.raises(SpaceError):
+            self.supernet.activate("not an architecture")
+
+
 def _changes(before: Genes, after: Genes) -> int:
     """How many decisions are in force in both and differ."""
     return sum(a != b for a, b in zip(before, after, strict=True) if INACTIVE not in (a, b))
 
 
-__all__ = ["PartConformance", "SpaceConformance", "assert_deployed_equal", "module_of", "randomise"]
+__all__ = [
+    "PartConformance",
+    "SpaceConformance",
+    "SupernetConformance",
+    "assert_deployed_equal",
+    "assert_extracted_equal",
+    "module_of",
+    "network_with",
+    "randomise",
+    "randomise_supernet",
+]

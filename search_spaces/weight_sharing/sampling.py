@@ -1,0 +1,178 @@
+"""Architectures that together show all that a space holds, the largest and the smallest ones, and fair samples."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations, product
+from random import Random
+from typing import Any
+
+from search_spaces import canonical
+from search_spaces.decisions import Decision
+from search_spaces.errors import SpaceError
+from search_spaces.space import Space
+
+TRIES = 100
+"""Draws of an extreme architecture that a space with rules is given."""
+
+Row = dict[int, int]
+"""The option taken on each axis."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Decisions that are taken alike: those at the same place of each block, with the same options.
+
+    `parent` is the axis of the choice of kind that must have taken one of `when` for this one to be in force.
+    """
+
+    place: str
+    labels: tuple[str, ...]
+    ordered: bool
+    largest: int
+    parent: int | None
+    when: frozenset[int]
+
+
+def axes_of(space: Space) -> tuple[list[Axis], list[int]]:
+    """The axes of a space, and the axis of each of its decisions."""
+    found: dict[Axis, int] = {}
+    numbers: list[int] = []
+    for decision in space.decisions:
+        parent, when = _kind_above(space, decision)
+        largest = max(range(len(decision.options)), key=decision.options.__getitem__) if decision.ordered else 0
+        axis = Axis(
+            place=re.sub(r"\.\d+(?=\.|$)", ".*", decision.path),
+            labels=tuple(map(canonical.outline, decision.options)),
+            ordered=decision.ordered,
+            largest=largest,
+            parent=None if parent is None else numbers[parent],
+            when=when,
+        )
+        numbers.append(found.setdefault(axis, len(found)))
+    return list(found), numbers
+
+
+def covering(space: Space) -> Iterator[Any]:
+    """Few architectures that together have every pair of kinds at the largest sizes, and every size with every kind.
+
+    The first are the largest; kinds are the options of choices that aren't numbers.
+    """
+    axes, numbers = axes_of(space)
+    kinds = [number for number, axis in enumerate(axes) if not axis.ordered]
+    rows = list(_covered(axes, kinds, {}, 2))
+    for number, axis in enumerate(axes):
+        for size in range(len(axis.labels)):
+            if axis.ordered and size != axis.largest:
+                rows += _covered(axes, kinds, {number: size}, 1)
+    return _drawn(space, axes, numbers, rows)
+
+
+def covering_sizes(space: Space) -> Iterator[Any]:
+    """More architectures, with every combination of the options of three choices, be they sizes or kinds."""
+    axes, numbers = axes_of(space)
+    return _drawn(space, axes, numbers, list(_covered(axes, list(range(len(axes))), {}, 3)))
+
+
+def _drawn(space: Space, axes: list[Axis], numbers: list[int], rows: list[Row]) -> Iterator[Any]:
+    for row in rows:
+        taken = [row.get(number, axes[number].largest) for number in numbers]
+        try:
+            architecture = space.drawn(lambda index, _, taken=taken: taken[index])  # type: ignore[misc]
+        except SpaceError:
+            continue  # These options don't go together.
+        yield architecture
+
+
+def _covered(axes: list[Axis], chosen: list[int], fixed: Row, strength: int) -> Iterator[Row]:
+    """Rows with `fixed` in each that have every combination of the options of `strength` of the chosen axes."""
+    strength = min(strength, len(chosen))
+    wanted = dict.fromkeys(
+        options
+        for group in combinations(chosen, strength)
+        for options in product(*([(axis, option) for option in range(len(axes[axis].labels))] for axis in group))
+    )
+    while wanted:
+        row: Row = {}
+        first = next(iter(wanted))
+        possible = all(_fix(axes, row, axis, option) for axis, option in (*fixed.items(), *first))
+        if possible:
+            for axis in chosen:
+                if axis not in row:
+                    _fix_best(axes, row, axis, wanted, strength)
+            active = [(axis, row[axis]) for axis in chosen if _active(axes, row, axis)]
+            for done in combinations(active, strength):
+                wanted.pop(done, None)
+            yield row
+        wanted.pop(first, None)
+
+
+def _fix(axes: list[Axis], row: Row, axis: int, option: int) -> bool:
+    """Take an option, and what must be taken for it to be in force; False where the row has taken another."""
+    if row.setdefault(axis, option) != option:
+        return False
+    parent = axes[axis].parent
+    if parent is None:
+        return True
+    return row[parent] in axes[axis].when if parent in row else _fix(axes, row, parent, min(axes[axis].when))
+
+
+def _fix_best(axes: list[Axis], row: Row, axis: int, wanted: dict[Any, None], strength: int) -> None:
+    """Take the option that is in most of the combinations still wanted."""
+
+    def gain(option: int) -> int:
+        others = combinations(row.items(), strength - 1)
+        return sum(tuple(sorted([(axis, option), *taken])) in wanted for taken in others)
+
+    best = max(range(len(axes[axis].labels)), key=gain)
+    trial = dict(row)
+    # Where it can't be in force, any option will do.
+    row.update(trial if _fix(axes, trial, axis, best) else {axis: best})
+
+
+def _active(axes: list[Axis], row: Row, axis: int) -> bool:
+    parent = axes[axis].parent
+    return parent is None or (row.get(parent) in axes[axis].when and _active(axes, row, parent))
+
+
+def _kind_above(space: Space, decision: Decision) -> tuple[int | None, frozenset[int]]:
+    """The nearest decision above that isn't a number, and the options of it under which `decision` is in force."""
+    while decision.parent is not None:
+        above = space.decisions[decision.parent]
+        if not above.ordered:
+            return decision.parent, decision.parent_options
+        decision = above
+    return None, frozenset()
+
+
+def extreme(space: Space, largest: bool, rng: Random) -> Any:
+    """An architecture with the largest, or the smallest, of all sizes; its kinds are drawn from `rng`.
+
+    Where a space's rules leave none of these, any architecture is drawn.
+    """
+    best = max if largest else min
+
+    def pick(index: int, options: int) -> int:
+        decision = space.decisions[index]
+        return best(range(options), key=decision.options.__getitem__) if decision.ordered else rng.randrange(options)
+
+    for _ in range(TRIES if space.rules else 1):
+        architecture = space.drawn(pick)
+        if space.allows(architecture):
+            return architecture
+    return space.sample(rng)
+
+
+def fair(space: Space, rng: Random) -> list[Any]:
+    """Architectures that together take every option of each decision, equally often where the numbers allow it.
+
+    Of a space with rules only those that are allowed.
+    """
+    paths = max((len(decision.options) for decision in space.decisions), default=1)
+    orders = []
+    for decision in space.decisions:
+        order = list(range(len(decision.options)))
+        rng.shuffle(order)
+        orders.append(order)
+    drawn = [space.drawn(lambda i, count, path=path: orders[i][path % count]) for path in range(paths)]  # type: ignore[misc]
+    return [architecture for architecture in drawn if space.allows(architecture)]
