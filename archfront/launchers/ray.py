@@ -1,6 +1,7 @@
 """The Ray launcher: a pool of actors per resource that live through many evaluations."""
 
 import json
+import socket
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayActorError, RayError
 
-from archfront.contracts import Evaluation, Proposal, Status
+from archfront.contracts import Evaluation, Proposal, Status, WrongUse
 from archfront.launchers.base import LAUNCHERS, Done, Job, Launcher
 from archfront.plan import Plan, Workshop
 
@@ -63,7 +64,12 @@ class RayLauncher(Launcher):
             # Ray would run its workers, and the timing process below one, behind everything else on the host.
             local = {} if address else {"num_cpus": max(1, workers * plan.threads), "include_dashboard": False}
             settings = {} if address else {"_system_config": {"worker_niceness": 0}}
-            ray.init(address=address, log_to_driver=False, logging_level="error", **local, **settings)
+            _check_reachable(address)
+            try:
+                ray.init(address=address, log_to_driver=False, logging_level="error", **local, **settings)
+            except (ConnectionError, ValueError, RuntimeError) as error:
+                where = f"join Ray at {address}" if address else "start Ray"
+                raise WrongUse(f"can't {where}: {' '.join(str(error).split())[:200]}; see --set ray_address") from None
         self._pools: dict[str, _Pool] = {}
         self._running: dict[Any, _Running] = {}
         self._tries: dict[tuple[int, str], int] = {}
@@ -139,3 +145,15 @@ class RayLauncher(Launcher):
                 ray.kill(actor)
         if self._started:
             ray.shutdown()
+
+
+def _check_reachable(address: str | None) -> None:
+    """Say at once what Ray itself says after minutes: that nobody answers at `host:port`."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        cure = "start one with 'ray start --head', or leave ray_address out to use this host alone"
+        raise WrongUse(f"no Ray cluster answers at {address} ({error}); {cure}") from None
