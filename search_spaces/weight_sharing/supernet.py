@@ -168,14 +168,23 @@ class Supernet(nn.Module):
     @property
     def network(self) -> nn.Module:
         """The active network, whose tensors are slices of the store's."""
+        subnet = self._subnet()
+        if torch.is_grad_enabled():
+            subnet.bind()  # A graph is for one backward pass.
+        else:
+            subnet.refresh()
+        return subnet.network
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """The active network's parameters and buffers, each with the key of the store's tensor that holds it."""
+        return self._subnet().pieces
+
+    def _subnet(self) -> Subnet:
         if self._active is None:
             self.activate(self.architecture)
         assert self._active is not None
-        if torch.is_grad_enabled():
-            self._active.bind()  # A graph is for one backward pass.
-        else:
-            self._active.refresh()
-        return self._active.network
+        return self._active
 
     def forward(self, x: Tensor) -> Tensor:
         network = self.network
@@ -197,9 +206,7 @@ class Supernet(nn.Module):
 
     def slices(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Of tensors by the store's keys (its weights, their gradients), the active network's slices by its names."""
-        self.network  # noqa: B018  (makes sure that there is one)
-        assert self._active is not None
-        return {piece.name: piece.of(tensors[piece.key]) for piece in self._active.pieces if piece.key in tensors}
+        return {piece.name: piece.of(tensors[piece.key]) for piece in self.pieces if piece.key in tensors}
 
     def largest(self, seed: int | Random = 0) -> Any:
         """An architecture with the largest of all sizes (by value: of strides, too); its kinds are drawn."""
