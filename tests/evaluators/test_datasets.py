@@ -144,7 +144,7 @@ def test_unreadable_files_are_counted_and_named(tmp_path: Path) -> None:
     (root / "cat" / "broken.png").write_bytes(b"no picture")
     whole = (root / "dog" / "0.png").read_bytes()
     (root / "dog" / "half.png").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(WrongUse, match=r"2 of 18 files can't be read .*cat/broken.png, dog/half.png.*data.skip_unreadable=true"):
+    with pytest.raises(WrongUse, match=r"2 of 18 files .*cat/broken.png, dog/half.png.*data.skip_unreadable=true"):
         load(f"folder:{root}")
     found = load(f"folder:{root}", skip_unreadable=True)
     assert found.train.size + found.validation.size + found.test.size == 16

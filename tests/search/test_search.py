@@ -219,7 +219,7 @@ def test_ray_workers_share_the_work_and_survive_each_other(tmp_path):
 
 
 def test_a_ray_cluster_that_nobody_runs_is_one_line(tmp_path):
-    with pytest.raises(WrongUse, match="no Ray cluster answers at 127.0.0.1:1 .*ray start --head"):
+    with pytest.raises(WrongUse, match=r"no Ray cluster answers at 127\.0\.0\.1:1 .*ray start --head"):
         search(order(tmp_path, 3, ray_address="127.0.0.1:1", workers=2))
 
 
