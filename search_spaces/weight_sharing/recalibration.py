@@ -71,7 +71,6 @@ def recalibrate(model: nn.Module, batches: Iterable[Any]) -> Recalibrated:
     saved = [(getattr(norm, name), getattr(norm, name).clone()) for norm in norms for name in STATISTICS]
     modes = [(module, module.training) for module in {*model.modules(), *network.modules()}]
     moments = [Moments() for _ in norms]
-    factors = [norm.momentum for norm in norms]
     hooks = [norm.register_forward_pre_hook(partial(_take, found)) for norm, found in zip(norms, moments, strict=True)]
     restoration = Recalibrated(saved)
     try:
@@ -79,7 +78,6 @@ def recalibrate(model: nn.Module, batches: Iterable[Any]) -> Recalibrated:
         network.eval()
         for norm in norms:
             norm.train()
-            norm.momentum = 0.0  # The running statistics stay as they are until the stream has passed.
         with torch.no_grad():
             for batch in batches if norms else ():
                 model(batch if isinstance(batch, Tensor) else batch[0])
@@ -95,8 +93,6 @@ def recalibrate(model: nn.Module, batches: Iterable[Any]) -> Recalibrated:
     finally:
         for hook in hooks:
             hook.remove()
-        for norm, factor in zip(norms, factors, strict=True):
-            norm.momentum = factor
         for module, training in modes:
             module.training = training
     return restoration

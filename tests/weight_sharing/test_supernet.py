@@ -180,7 +180,7 @@ def test_grows_where_covering_missed_something():
 
 
 def test_training_one_network_trains_what_others_share():
-    supernet = Supernet(network(Block(DepthwiseConv(one_of(3, 5)), MLP(one_of(1, 2)))), (1, 6, 6), 4, seed=0)
+    supernet = Supernet(network(Block(DepthwiseConv(one_of(3, 5)), GLU(one_of(1, 2)))), (1, 6, 6), 4, seed=0)
     small, large = supernet.smallest(), supernet.largest()
     x = torch.randn(8, 1, 6, 6, generator=torch.Generator().manual_seed(0))
 
@@ -197,6 +197,10 @@ def test_training_one_network_trains_what_others_share():
     optimizer.step()
     assert not torch.equal(before, outputs(large))
     assert torch.equal(outputs(small), supernet.extract(small).eval()(x).detach())
+    supernet.activate(small)
+    with torch.no_grad():
+        current = supernet.slices(dict(supernet.store.named_parameters()))
+        assert all(torch.equal(current[name], p) for name, p in supernet.network.named_parameters())
 
 
 def test_weights_survive_checkpoints_and_moves():
