@@ -94,16 +94,11 @@ def test_evolution_finds_the_front_sooner_than_random_search():
     for row in SPACE.enumerate():
         whole.add(measured(Proposal(row, SPACE.digest(row))))
     truth = {member.losses for member in whole.front}
-    random, evolved, modelled = (
-        sum(share(name, seed) for seed in range(10)) for name in ("random", "pareto-evolution", "gaussian-process")
-    )
+    random, evolved = (sum(share(name, seed) for seed in range(10)) for name in ("random", "pareto-evolution"))
     assert evolved > random * 1.2
-    assert modelled > evolved
 
 
-@pytest.mark.parametrize(
-    "name", ["pareto-evolution", "regularized-evolution", "nsga2", "local-search", "gaussian-process"]
-)
+@pytest.mark.parametrize("name", ["pareto-evolution", "regularized-evolution", "nsga2", "local-search"])
 def test_constraints_steer_the_search(name):
     bound = Constraint.parse("latency<=8")
     shares = []
@@ -127,8 +122,6 @@ def test_wrong_settings_are_one_line():
         CONTROLLERS.get("regularized-evolution")(SPACE, OBJECTIVES[:1], population=1)
     with pytest.raises(WrongUse, match="population >= 2"):
         CONTROLLERS.get("nsga2")(SPACE, OBJECTIVES[:1], population=1)
-    with pytest.raises(WrongUse, match="population >= 2"):
-        CONTROLLERS.get("optuna:nsga2")(SPACE, OBJECTIVES[:1], population=1)
     with pytest.raises(WrongUse, match="needs at least one objective"):
         CONTROLLERS.get("random")(SPACE, ())
     with pytest.raises(ValueError, match="did you mean 'pareto-evolution'"):
