@@ -67,7 +67,7 @@ class RayLauncher(Launcher):
             _check_reachable(address)
             try:
                 ray.init(address=address, log_to_driver=False, logging_level="error", **local, **settings)
-            except (ConnectionError, ValueError, RuntimeError) as error:
+            except (OSError, ValueError, RuntimeError) as error:
                 where = f"join Ray at {address}" if address else "start Ray"
                 raise WrongUse(f"can't {where}: {' '.join(str(error).split())[:200]}; see --set ray_address") from None
         self._pools: dict[str, _Pool] = {}

@@ -9,7 +9,7 @@ import pytest
 from hardware_profiles import quiet
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def own_runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("runtime")
     patch = pytest.MonkeyPatch()
