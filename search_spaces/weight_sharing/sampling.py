@@ -176,3 +176,16 @@ def fair(space: Space, rng: Random) -> list[Any]:
         orders.append(order)
     drawn = [space.drawn(lambda i, count, path=path: orders[i][path % count]) for path in range(paths)]  # type: ignore[misc]
     return [architecture for architecture in drawn if space.allows(architecture)]
+
+
+def enlarged(space: Space, architecture: Any) -> Any:
+    """The architecture of the same kinds with the largest of all sizes; kinds of what it adds are the first ones."""
+    genes = space.genes(architecture)
+
+    def pick(index: int, options: int) -> int:
+        decision = space.decisions[index]
+        if decision.ordered:
+            return max(range(options), key=decision.options.__getitem__)
+        return max(0, genes[index])
+
+    return space.drawn(pick)
