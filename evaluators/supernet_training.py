@@ -1,0 +1,293 @@
+"""Training a supernet: the loop around its method, checkpoints that resume it exactly, and what it will cost."""
+
+import copy
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from math import isfinite
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from archfront.contracts import WrongUse
+from evaluators import checkpoints
+from evaluators.augmentation import augmented
+from evaluators.base import Diverged
+from evaluators.datasets import Augmentation, DataSet
+from evaluators.recipe import Recipe
+from evaluators.training import optimizer_for
+from hardware_profiles import quiet
+from search_spaces import canonical
+from search_spaces.weight_sharing import Supernet, recalibrate
+from search_spaces.weight_sharing.methods import Batch, Method
+
+if TYPE_CHECKING:
+    from evaluators.supernet_estimate import Estimate
+
+STEM, TRAINING, FROZEN = "supernet", ".training.safetensors", ".teacher.safetensors"
+"""A supernet's files: weights, everything that its training goes on from, and the frozen teacher, if any."""
+LOOK = 256
+"""Training pictures on which progress is told."""
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """How a training stands: losses are of the smallest, the largest and a random network on the same pictures."""
+
+    step: int
+    steps: int
+    seconds: float
+    smallest: float
+    largest: float
+    random: float
+
+
+Listener = Callable[[TrainingProgress], None]
+
+
+class SupernetTraining:
+    """One training of a supernet by a method on the training pictures of a data set.
+
+    Everything random in a step is drawn from (seed, step), so a training that was killed and goes on from its last
+    checkpoint ends with the very weights and the loss curve of one that never stopped; on a CPU, for a given number
+    of threads. `about` is kept with the weights: how to make the supernet again. `steps` is for trainings that
+    don't end with an epoch; by default the recipe's epochs count.
+    """
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        dataset: DataSet,
+        recipe: Recipe,
+        method: Method,
+        seed: int = 0,
+        about: Mapping[str, Any] | None = None,
+        device: str = "cpu",
+        steps: int | None = None,
+    ) -> None:
+        # Channels last is the layout that convolutions are fastest in; slices of weights have whatever they have.
+        self.supernet = supernet.to(device)
+        self.dataset, self.recipe, self.method, self.seed, self.device = dataset, recipe, method, seed, device
+        self._load_data()
+        self.steps = steps or max(1, recipe.epochs * self.batches)
+        given = {
+            **(about or {}),
+            "fingerprint": supernet.space.fingerprint(),
+            "inputs": supernet.inputs,
+            "outputs": supernet.outputs,
+            "examples": dataset.train.size,
+            "method": method.name,
+            "recipe": canonical.to_json(recipe),
+            "data_sha256": dataset.sha256,
+            "seed": seed,
+            "steps": self.steps,
+        }
+        self.about: dict[str, Any] = json.loads(json.dumps(given))
+        method.prepare(self.supernet)
+        self.optimizer = optimizer_for(self.supernet, recipe)
+        self.frozen: Supernet | None = None
+        self.done = 0
+        self.history: list[tuple[float, float]] = []
+        """Of each step, the loss of its first network and the mean of all."""
+
+    def _load_data(self) -> None:
+        size = self.dataset.train.size
+        order = torch.randperm(size, generator=self._generator("held out"))
+        kept = round(size * self.method.held_out)
+        self._held, self._taught = order[:kept], order[kept:].sort().values
+        self.images = self.dataset.normalized(self.dataset.train.images).to(self.device)
+        self.labels = self.dataset.train.labels.to(self.device)
+        self.batch = min(self.recipe.batch_size, len(self._taught))
+        if self.batch < 2:
+            raise WrongUse(f"{size} training pictures are too few to train a supernet")
+        self.batches = len(self._taught) // self.batch
+
+    def _seed(self, purpose: str) -> int:
+        return int.from_bytes(sha256(f"{self.seed}/supernet/{purpose}".encode()).digest()[:7], "big")
+
+    def _generator(self, purpose: str) -> torch.Generator:
+        return torch.Generator().manual_seed(self._seed(purpose))
+
+    def run(
+        self,
+        folder: Path,
+        until: int | None = None,
+        every_s: float = 60.0,
+        listener: Listener | None = None,
+    ) -> None:
+        """Train up to step `until` (all), from the checkpoint in `folder` where there is one, leaving one there.
+
+        A checkpoint is written every `every_s` seconds, then the listener is told. Raises `WrongUse` for a folder
+        that has another training, `Diverged` for a loss that isn't finite.
+        """
+        self.restore(folder)
+        last = start = time.monotonic()
+        if listener and self.done == 0:
+            listener(self.progress(0.0))
+        devices = [torch.cuda.current_device()] if self.device == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            while self.done < (self.steps if until is None else min(until, self.steps)):
+                self.step(folder)
+                if time.monotonic() - last >= every_s:
+                    self.save(folder)
+                    if listener:
+                        listener(self.progress(time.monotonic() - start))
+                    last = time.monotonic()
+        self.save(folder)
+        if listener:
+            listener(self.progress(time.monotonic() - start))
+
+    def step(self, folder: Path) -> None:
+        """The next step."""
+        at = self.done / self.steps
+        if self.method.frozen_from is not None and self.frozen is None and at >= self.method.frozen_from:
+            self._freeze(folder)
+        with quiet.training_step():
+            losses = self.stepped(self.done, self.supernet, self.method, self.optimizer, self.frozen)
+        if not all(map(isfinite, losses)):
+            raise Diverged(
+                f"the supernet's loss is no longer finite in step {self.done + 1}; lower lr={self.recipe.lr:g}"
+            )
+        self.history.append((losses[0], sum(losses) / len(losses)))
+        self.done += 1
+
+    def stepped(
+        self,
+        number: int,
+        supernet: Supernet,
+        method: Method,
+        optimizer: torch.optim.Optimizer,
+        frozen: Supernet | None,
+    ) -> list[float]:
+        """Step `number` of this training, for any copy of its supernet, method and optimizer."""
+        torch.manual_seed(self._seed(f"step {number}"))
+        for group in optimizer.param_groups:
+            group["lr"] = self.recipe.lr_at(number, self.steps)
+        supernet.train()
+        rng, progress = Random(self._seed(f"networks {number}")), number / self.steps
+        return method.step(supernet, self.batch_of(number), optimizer, rng, progress, self.recipe.clip, frozen)
+
+    def batch_of(self, number: int) -> Batch:
+        """The pictures of step `number`: every epoch has its own order; the few left over are others in the next."""
+        held = None
+        if len(self._held):
+            size = min(self.batch, len(self._held))
+            held = self._augmented(self._chosen(self._held, size, number, "held"), number, "held")
+        return self._augmented(self._chosen(self._taught, self.batch, number, "taught"), number, "taught", held)
+
+    def _chosen(self, pool: Tensor, size: int, number: int, purpose: str) -> Tensor:
+        epoch, place = divmod(number, len(pool) // size)
+        order = torch.randperm(len(pool), generator=self._generator(f"{purpose} {epoch}"))
+        return pool[order[place * size : (place + 1) * size]]
+
+    def _augmented(self, chosen: Tensor, number: int, purpose: str, held: Batch | None = None) -> Batch:
+        kind: Augmentation = (
+            self.dataset.augmentation if self.recipe.augmentation == "auto" else self.recipe.augmentation
+        )
+        chosen = chosen.to(self.device)
+        images = augmented(self.images[chosen], kind, self._generator(f"{purpose} pictures {number}"))
+        return Batch(images.contiguous(memory_format=torch.channels_last), self.labels[chosen], held)
+
+    def progress(self, seconds: float) -> TrainingProgress:
+        """How the training stands; nothing of it changes by asking."""
+        images, labels = self.images[self._taught[:LOOK]], self.labels[self._taught[:LOOK]]
+        before, training = self.supernet.architecture, self.supernet.training
+        losses = []
+        for architecture in (self.supernet.smallest(), self.supernet.largest(), self.supernet.space.sample(self.seed)):
+            self.supernet.activate(architecture)
+            with quiet.training_step(), torch.no_grad(), recalibrate(self.supernet, [images]):
+                self.supernet.eval()
+                losses.append(float(nn.functional.cross_entropy(self.supernet(images), labels)))
+        self.supernet.activate(before)
+        self.supernet.train(training)
+        return TrainingProgress(self.done, self.steps, seconds, *losses)
+
+    def estimate(self) -> "Estimate":
+        """What the rest of the training will take."""
+        from evaluators.supernet_estimate import estimate
+
+        return estimate(self)
+
+    def save(self, folder: Path) -> None:
+        """Leave the weights, and all that the training goes on from, in `folder`, each file whole or not at all."""
+        about = {**self.about, "done": self.done}
+        tensors = {f"weights/{name}": value for name, value in self.supernet.state_dict().items()}
+        tensors |= {f"optimizer/{name}": value for name, value in checkpoints.optimizer_tensors(self.optimizer).items()}
+        tensors |= {f"method/{name}": value for name, value in self.method.state().items()}
+        tensors["history"] = torch.tensor(self.history, dtype=torch.float64).reshape(-1, 2)
+        checkpoints.save(folder, STEM, tensors, about, TRAINING)
+        checkpoints.save(folder, STEM, self.supernet.state_dict(), about)
+
+    def restore(self, folder: Path) -> None:
+        """Go on from the checkpoint in `folder`, if there is one; raises `WrongUse` when it is of another training."""
+        path = folder / checkpoints.FOLDER / (STEM + TRAINING)
+        if not path.exists():
+            return
+        try:
+            tensors, about = checkpoints.load(path)
+        except OSError as error:
+            raise WrongUse(f"{error}; remove it to train from the start") from None
+        for key, wanted in self.about.items():
+            if about.get(key) != wanted:
+                raise WrongUse(
+                    f"{folder} has a supernet that was trained with {key} = {about.get(key)!r}, not {wanted!r}; "
+                    "go on with the same settings, or train in another folder"
+                )
+        self._take_over(_grouped(tensors), int(about["done"]))
+        if self.method.frozen_from is not None and self.done / self.steps > self.method.frozen_from:
+            self.frozen = self._copied(checkpoints.load(path.with_name(STEM + FROZEN))[0])
+
+    def _take_over(self, tensors: dict[str, dict[str, Tensor]], done: int) -> None:
+        self.supernet.load_state_dict(tensors["weights"])
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in tensors.get("optimizer", {}).items():
+            number, _, name = key.partition(".")
+            state.setdefault(int(number), {})[name] = tensor
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        self.method.restore(tensors.get("method", {}))
+        self.history = [(first, mean) for first, mean in tensors["history"][""].tolist()]
+        self.done = done
+
+    def _freeze(self, folder: Path) -> None:
+        checkpoints.save(folder, STEM, self.supernet.state_dict(), self.about, FROZEN)
+        self.frozen = self._copied(self.supernet.state_dict())
+
+    def _copied(self, weights: dict[str, Tensor]) -> Supernet:
+        frozen = copy.deepcopy(self.supernet)
+        frozen.load_state_dict(weights)
+        return frozen.requires_grad_(False)
+
+
+def _grouped(tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    found: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        group, _, name = key.partition("/")
+        found.setdefault(group, {})[name] = tensor
+    return found
+
+
+def load_supernet(folder: Path) -> tuple[Supernet, dict[str, Any]]:
+    """The supernet that was trained in `folder`, with what is known about it; raises `WrongUse` where there is none."""
+    from search_spaces.errors import SpaceError
+    from search_spaces.spaces import get_space
+
+    path = folder / checkpoints.FOLDER / (STEM + checkpoints.SUFFIX)
+    if not path.exists():
+        raise WrongUse(f"{folder} has no trained supernet; train one with: archfront supernet train --to {folder}")
+    try:
+        weights, about = checkpoints.load(path)
+        space = get_space(about["space"], tuple(about["inputs"]), int(about["examples"]))
+    except (OSError, KeyError, SpaceError) as error:
+        raise WrongUse(f"the supernet in {folder} can't be made again: {error}") from None
+    if space.fingerprint() != about["fingerprint"]:
+        raise WrongUse(f"the space '{about['space']}' isn't the one that the supernet in {folder} was trained on")
+    settings = {key: about[key] for key in ("split", "kernel_transformations") if about.get(key)}
+    supernet = Supernet(space, tuple(about["inputs"]), int(about["outputs"]), seed=int(about["seed"]), **settings)
+    supernet.load_state_dict(weights)
+    return supernet, about
