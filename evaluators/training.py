@@ -1,29 +1,23 @@
 """Real training from scratch: the accuracy of a candidate, on validation data for selection and on test data."""
 
+import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from hashlib import sha256
-from math import isfinite, sqrt
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
-
-from archfront.contracts import Artifact, Context, Evaluation, Metric, Proposal, Provenance, WrongUse
+from archfront.contracts import Artifact, Context, Evaluation, Metric, Proposal, WrongUse
 from evaluators import checkpoints
-from evaluators.augmentation import augmented
-from evaluators.base import EVALUATORS, Diverged, Evaluator
-from evaluators.datasets import Augmentation, DataSet, Split
+from evaluators.base import EVALUATORS, Evaluator
+from evaluators.candidate_training import Training, optimizer_for, seed_of, suffix, threads_set, training_device
+from evaluators.datasets import DataSet
+from evaluators.intervals import over_runs, wilson
 from evaluators.recipe import FIELDS, Recipe, default_recipe
-from hardware_profiles import quiet
-from search_spaces import canonical
 from search_spaces.building import build
 from search_spaces.errors import SpaceError, near
 
-EVALUATION_BATCH = 256
+if TYPE_CHECKING:
+    from evaluators.inherited_weights import InheritedWeights
 
 
 @EVALUATORS.register("training", source="Decoupled Weight Decay Regularization")
@@ -31,7 +25,10 @@ class TrainingEvaluator(Evaluator):
     """Trains the candidate from scratch: accuracy and loss on validation data, test_accuracy on untouched test data.
 
     Settings are the recipe's fields; those not given suit the data set (`default_recipe`). `device` is "cpu", "cuda",
-    or "auto" (CUDA where there is one, with mixed precision).
+    or "auto" (CUDA where there is one, with mixed precision). With `seeds` of 2 or more, each candidate is trained so
+    many times, from the context's seed and those after it: metrics are means with the interval over the runs, and the
+    weights left are those of the run with the best validation accuracy. `inherit` is the folder of a supernet: the
+    candidate is then not trained from scratch but on from the weights that it has in there.
 
     Fidelity is the number of epochs, None the recipe's. The learning rate follows the recipe's full schedule at every
     fidelity, so a training that goes on from a lower fidelity's checkpoint ends with the very weights of one that
@@ -41,21 +38,20 @@ class TrainingEvaluator(Evaluator):
 
     name = "training"
 
-    def __init__(self, device: str = "auto", **recipe: Any) -> None:
+    def __init__(self, device: str = "auto", seeds: int = 1, inherit: str = "", **recipe: Any) -> None:
         for key in recipe:
             if key not in FIELDS:
-                known = (*FIELDS, "device")
+                known = (*FIELDS, "device", "seeds", "inherit")
                 raise WrongUse(f"the evaluator 'training' has no setting '{key}'; {near(key, known)}")
         try:
             Recipe(**recipe)
         except SpaceError as error:
             raise WrongUse(str(error)) from None
-        if device not in ("auto", "cpu", "cuda"):
-            raise WrongUse(f"device '{device}' is none to train on; say auto, cpu or cuda")
-        if device == "cuda" and not torch.cuda.is_available():
-            raise WrongUse("there is no CUDA device to train on; say device=cpu or device=auto")
-        self._settings = recipe
-        self._device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        if not isinstance(seeds, int) or isinstance(seeds, bool) or not 1 <= seeds <= 100:
+            raise WrongUse(f"seeds={seeds!r} must be an integer from 1 to 100: how often each candidate is trained")
+        self._settings, self._seeds, self._inherit = recipe, seeds, inherit
+        self._device = training_device(device)
+        self._source: InheritedWeights | None = None
         self.resource = "gpu" if self._device == "cuda" else "cpu"
 
     def metrics(self) -> tuple[str, ...]:
@@ -65,6 +61,10 @@ class TrainingEvaluator(Evaluator):
         if not isinstance(context.data, DataSet):
             raise WrongUse("training needs a data set; name one, as with --data digits")
         self.recipe(context.data)
+        if self._inherit and self._source is None:
+            from evaluators.inherited_weights import InheritedWeights
+
+            self._source = InheritedWeights(self._inherit, context.data, self._device)
 
     def recipe(self, dataset: DataSet) -> Recipe:
         """The recipe that candidates are trained by on `dataset`."""
@@ -72,193 +72,58 @@ class TrainingEvaluator(Evaluator):
 
     def evaluate(self, proposal: Proposal, context: Context) -> Evaluation:
         self.prepare(context)
+        epochs = proposal.fidelity or self.recipe(context.data).epochs
+        started = time.monotonic()
+        runs: list[tuple[Metric, ...]] = []
+        left: list[tuple[Artifact, ...]] = []
+        with threads_set(context.threads):
+            for number in range(self._seeds):
+                run = replace(context, seed=context.seed + number, checkpoint=_checkpoint(context, number))
+                training = self._training(proposal, run, number, started)
+                training.run(epochs)
+                runs.append(training.measured(epochs))
+                left.append(training.saved(epochs))
+        return self._gathered(proposal, context, runs, left)
+
+    def _training(self, proposal: Proposal, context: Context, number: int, started: float) -> Training:
         dataset: DataSet = context.data
-        recipe = self.recipe(dataset)
-        model = build(proposal.architecture, dataset.inputs, dataset.outputs, seed_of(context, proposal, "weights"))
-        with _threads(context.threads):
-            training = Training(model, recipe, dataset, self._device, proposal, context)
-            epochs = proposal.fidelity or recipe.epochs
-            training.run(epochs)
-            metrics = training.measured(epochs)
-            return Evaluation(proposal, metrics=metrics, artifacts=training.saved(epochs))
+        if self._source is None:
+            model = build(proposal.architecture, dataset.inputs, dataset.outputs, seed_of(context, proposal, "weights"))
+        else:
+            model = self._source.extracted(proposal.architecture).train()
+        origin = {"inherit": self._source.sha256} if self._source is not None else {}
+        return Training(model, self.recipe(dataset), dataset, self._device, proposal, context, number, origin, started)
+
+    def _gathered(
+        self,
+        proposal: Proposal,
+        context: Context,
+        runs: list[tuple[Metric, ...]],
+        left: list[tuple[Artifact, ...]],
+    ) -> Evaluation:
+        """One evaluation from those of all runs; the weights of the best are its own, the others' are to go on from."""
+        if len(runs) == 1:
+            return Evaluation(proposal, metrics=runs[0], artifacts=left[0])
+        metrics = []
+        for same in zip(*runs, strict=True):
+            how = same[0].provenance
+            metrics.append(over_runs(same, replace(how, protocol=f"{how.protocol} seeds={len(runs)}")))
+        best = max(range(len(runs)), key=lambda number: runs[number][0].value)
+        artifacts = list(left.pop(best))
+        for others in left:
+            if len(others) > 1:
+                artifacts += [replace(file, kind=f"{file.kind} of another run") for file in others]
+            else:  # A training at full length has nothing to go on to.
+                (context.folder / others[0].path).unlink(missing_ok=True)
+        return Evaluation(proposal, metrics=tuple(metrics), artifacts=tuple(artifacts))
 
 
-@dataclass
-class Training:
-    """One candidate's training: its model, optimizer and data on the device."""
-
-    model: nn.Module
-    recipe: Recipe
-    dataset: DataSet
-    device: str
-    proposal: Proposal
-    context: Context
-
-    def __post_init__(self) -> None:
-        # Channels last is the layout that convolutions are fastest in, on CPUs (by 6 to 20 %) as on GPUs.
-        self.model = self.model.to(self.device, memory_format=torch.channels_last)
-        self.optimizer = optimizer_for(self.model, self.recipe)
-        self.started = time.monotonic()
-        self.images = self.dataset.normalized(self.dataset.train.images).to(self.device)
-        self.labels = self.dataset.train.labels.to(self.device)
-        # Batches of equal size; the few pictures left over in an epoch are others in the next one.
-        self.batch = min(self.recipe.batch_size, self.dataset.train.size)
-        self.batches = self.dataset.train.size // self.batch
-        self.half = torch.bfloat16 if self.device == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
-        self.scaler = torch.amp.GradScaler(enabled=self.device == "cuda" and self.half == torch.float16)
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What a checkpoint must agree in for this training to go on from it."""
-        return {
-            "digest": self.proposal.digest,
-            "seed": self.context.seed,
-            "recipe": canonical.to_json(self.recipe),
-            "data": self.dataset.sha256,
-        }
-
-    def run(self, epochs: int) -> None:
-        """Train up to `epochs` epochs in all, from the context's checkpoint where there is one of fewer."""
-        done = 0
-        if self.context.checkpoint is not None:
-            done = checkpoints.restore(self.context.checkpoint, self.model, self.optimizer, self.identity)
-        if done > epochs:
-            raise SpaceError(f"the checkpoint is trained for {done} epochs already, the proposal asks for {epochs}")
-        devices = [torch.cuda.current_device()] if self.device == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            for epoch in range(done, epochs):
-                self._epoch(epoch)
-
-    def _epoch(self, epoch: int) -> None:
-        seed = seed_of(self.context, self.proposal, f"epoch {epoch}")
-        torch.manual_seed(seed)
-        generator = torch.Generator().manual_seed(seed)
-        order = torch.randperm(self.dataset.train.size, generator=generator).to(self.device)
-        steps = max(1, self.recipe.epochs * self.batches)
-        total = torch.zeros((), device=self.device)
-        self.model.train()
-        for number in range(self.batches):
-            chosen = order[number * self.batch : (number + 1) * self.batch]
-            with quiet.training_step():
-                lr = self.recipe.lr_at(epoch * self.batches + number, steps)
-                loss = self._step(self.images[chosen], self.labels[chosen], lr, generator)
-            total += loss
-            self._check_time(epoch)
-            # Reading the loss waits for a GPU, so there it is read once an epoch.
-            if self.device == "cpu" and not isfinite(total.item()):
-                break
-        if not isfinite(total.item()):
-            raise Diverged(f"the training loss is no longer finite in epoch {epoch + 1}; lower lr={self.recipe.lr:g}")
-
-    def _step(self, images: Tensor, labels: Tensor, lr: float, generator: torch.Generator) -> Tensor:
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        kind: Augmentation = (
-            self.dataset.augmentation if self.recipe.augmentation == "auto" else self.recipe.augmentation
-        )
-        with torch.autocast(self.device, dtype=self.half, enabled=self.device == "cuda"):
-            batch = augmented(images, kind, generator).contiguous(memory_format=torch.channels_last)
-            outputs = self.model(batch)
-        loss = functional.cross_entropy(outputs.float(), labels, label_smoothing=self.recipe.label_smoothing)
-        self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()
-        if self.recipe.clip:
-            self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        return loss.detach()
-
-    def _check_time(self, epoch: int) -> None:
-        limit = self.context.timeout_s
-        if limit is not None and time.monotonic() - self.started > limit:
-            raise TimeoutError(f"training took longer than {limit:g} s and was stopped in epoch {epoch + 1}")
-
-    def measured(self, epochs: int) -> tuple[Metric, ...]:
-        """The metrics of the trained network, each accuracy with its 95 % interval."""
-        correct, loss = self._tested(self.dataset.validation)
-        test_correct, _ = self._tested(self.dataset.test)
-        if not isfinite(loss):
-            raise Diverged("the validation loss isn't finite; lower the learning rate")
-        recipe = sha256(str(canonical.to_json(self.recipe)).encode()).hexdigest()[:8]
-        provenance = Provenance(
-            device="" if self.device == "cpu" else torch.cuda.get_device_name(),
-            runtime="torch",
-            runtime_version=str(torch.__version__),
-            precision="float32" if self.device == "cpu" else f"mixed {str(self.half).removeprefix('torch.')}",
-            input_shape=self.dataset.inputs,
-            protocol=f"epochs={epochs} recipe={recipe} data={self.dataset.sha256[:8]} seed={self.context.seed}",
-        )
-        return (
-            accuracy("accuracy", correct, self.dataset.validation.size, provenance),
-            accuracy("test_accuracy", test_correct, self.dataset.test.size, provenance),
-            Metric("loss", loss, "nats", provenance=provenance),
-        )
-
-    def _tested(self, split: Split) -> tuple[int, float]:
-        """The number of pictures classified correctly, and the mean cross-entropy."""
-        self.model.eval()
-        correct, total = 0, 0.0
-        with torch.inference_mode():
-            for start in range(0, split.size, EVALUATION_BATCH):
-                images = self.dataset.normalized(split.images[start : start + EVALUATION_BATCH]).to(self.device)
-                labels = split.labels[start : start + EVALUATION_BATCH].to(self.device)
-                with quiet.training_step():
-                    outputs = self.model(images).float()
-                correct += int((outputs.argmax(1) == labels).sum())
-                total += float(functional.cross_entropy(outputs, labels, reduction="sum"))
-        return correct, total / split.size
-
-    def saved(self, epochs: int) -> tuple[Artifact, ...]:
-        """The weights as an artifact; below the full number of epochs the optimizer's state, too, to go on from."""
-        folder, stem = self.context.folder, f"{self.proposal.digest}-{epochs}"
-        about = {**self.identity, "epochs": epochs, "architecture": canonical.to_json(self.proposal.architecture)}
-        found: list[Artifact] = []
-        if epochs < self.recipe.epochs:
-            state = checkpoints.optimizer_tensors(self.optimizer)
-            path = checkpoints.save(folder, stem, state, self.identity, checkpoints.OPTIMIZER)
-            found.append(checkpoints.artifact(folder, path, "optimizer"))
-        path = checkpoints.save(folder, stem, self.model.state_dict(), about)
-        return (checkpoints.artifact(folder, path, "weights"), *found)
+def _checkpoint(context: Context, number: int) -> Path | None:
+    """The checkpoint of one of a candidate's trainings, beside that of the run that the study knows."""
+    if context.checkpoint is None:
+        return None
+    stem = re.sub(r"-run\d+$", "", context.checkpoint.name.removesuffix(checkpoints.SUFFIX))
+    return context.checkpoint.with_name(f"{stem}{suffix(number)}{checkpoints.SUFFIX}")
 
 
-def optimizer_for(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimizer; vectors and scalars (biases, normalizations, layer scales) aren't decayed."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
-    return torch.optim.AdamW(groups, lr=recipe.lr, foreach=True)
-
-
-def seed_of(context: Context, proposal: Proposal, purpose: str) -> int:
-    """A seed for one purpose, from the study's seed and the candidate's digest."""
-    return int.from_bytes(sha256(f"{context.seed}/{proposal.digest}/{purpose}".encode()).digest()[:7], "big")
-
-
-def accuracy(name: str, correct: int, total: int, provenance: Provenance) -> Metric:
-    """The share of correct answers with its 95 % interval."""
-    low, high = wilson(correct, total)
-    return Metric(name, correct / total, "fraction", low=low, high=high, provenance=provenance)
-
-
-def wilson(correct: int, total: int, z: float = 1.96) -> tuple[float, float]:
-    """Wilson's score interval of a proportion: it stays within 0 and 1, and is sound near both."""
-    share = correct / total
-    middle = (share + z * z / (2 * total)) / (1 + z * z / total)
-    half = z / (1 + z * z / total) * sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, count))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+__all__ = ["Training", "TrainingEvaluator", "optimizer_for", "seed_of", "wilson"]

@@ -11,13 +11,14 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from archfront.contracts import Context, Evaluation, Proposal, Status, WrongUse
+from archfront.contracts import Context, Evaluation, Metric, Proposal, Provenance, Status, WrongUse
 from evaluators import checkpoints, training
 from evaluators.augmentation import augmented
 from evaluators.base import attempt, create
 from evaluators.datasets import DataSet, Split, load
+from evaluators.intervals import over_runs, wilson
 from evaluators.recipe import Recipe, default_recipe
-from evaluators.training import optimizer_for, wilson
+from evaluators.training import optimizer_for
 from search_spaces.building import build
 from search_spaces.errors import SpaceError
 from search_spaces.holes import one_of
@@ -203,3 +204,42 @@ def test_augmentation_shifts_within_the_picture() -> None:
 def test_wilson_interval() -> None:
     assert wilson(95, 100) == pytest.approx((0.8882, 0.9785), abs=1e-3)
     assert wilson(10, 10)[1] == 1.0 and wilson(0, 10)[0] == 0.0
+
+
+def test_several_seeds_give_the_mean_of_single_trainings(tmp_path: Path, digits: DataSet) -> None:
+    settings = {"epochs": 1, "batch_size": 128}
+    single = [trained(tmp_path / str(n), digits, seed=n, settings=settings) for n in range(3)]
+    several = trained(tmp_path / "all", digits, settings={**settings, "seeds": 3})
+    found = {metric.name: metric for metric in several.metrics}
+    runs = [evaluation.values["accuracy"] for evaluation in single]
+    middle = found["accuracy"]
+    assert middle.value == pytest.approx(sum(runs) / 3) and middle.low < middle.value < middle.high
+    assert middle.summary.n == 3 and middle.summary.p50 == pytest.approx(sorted(runs)[1])
+    assert middle.provenance.protocol.endswith("seed=0 seeds=3")
+    best = max(range(3), key=runs.__getitem__)
+    assert same(weights(tmp_path / "all", several), weights(tmp_path / str(best), single[best]))
+    assert len(list((tmp_path / "all" / "checkpoints").iterdir())) == 1
+
+
+def test_several_seeds_go_on_each_from_its_own_checkpoint(tmp_path: Path, digits: DataSet) -> None:
+    settings = {"epochs": 2, "batch_size": 128, "seeds": 2}
+    whole = trained(tmp_path / "whole", digits, settings=settings)
+    part = trained(tmp_path / "part", digits, 1, settings=settings)
+    path = tmp_path / "part" / next(file.path for file in part.artifacts if file.kind == "weights")
+    resumed = trained(tmp_path / "part", digits, 2, settings=settings, checkpoint=path)
+    assert resumed.metrics == whole.metrics
+    assert same(weights(tmp_path / "part", resumed), weights(tmp_path / "whole", whole))
+
+
+def test_seeds_are_checked() -> None:
+    for wrong in (0, 2.5, True, "3"):
+        with pytest.raises(WrongUse, match="seeds="):
+            create("training", {"seeds": wrong})
+
+
+def test_interval_over_runs() -> None:
+    runs = [Metric("accuracy", value, "fraction") for value in (0.90, 0.92, 0.94)]
+    found = over_runs(runs, Provenance())
+    half = 4.303 * 0.02 / 3**0.5
+    assert (found.value, found.low, found.high) == pytest.approx((0.92, 0.92 - half, 0.92 + half), abs=1e-6)
+    assert over_runs([replace(run, value=run.value + 0.06) for run in runs], Provenance()).high == 1.0

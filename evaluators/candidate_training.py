@@ -1,0 +1,214 @@
+"""The training of one candidate: deterministic, resumable from checkpoints, on a CPU or a GPU."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from math import isfinite
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from archfront.contracts import Artifact, Context, Metric, Proposal, Provenance, WrongUse
+from evaluators import checkpoints
+from evaluators.augmentation import augmented
+from evaluators.base import Diverged
+from evaluators.datasets import Augmentation, DataSet, Split
+from evaluators.intervals import accuracy
+from evaluators.recipe import Recipe
+from hardware_profiles import quiet
+from search_spaces import canonical
+from search_spaces.errors import SpaceError
+
+EVALUATION_BATCH = 256
+
+
+@dataclass
+class Training:
+    """One candidate's training: its model, optimizer and data on the device."""
+
+    model: nn.Module
+    recipe: Recipe
+    dataset: DataSet
+    device: str
+    proposal: Proposal
+    context: Context
+    number: int = 0
+    """Which of a candidate's trainings this is."""
+    origin: dict[str, str] = field(default_factory=dict)
+    """Where the first weights are from, when they are not random."""
+    started: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        # Channels last is the layout that convolutions are fastest in, on CPUs (by 6 to 20 %) as on GPUs.
+        self.model = self.model.to(self.device, memory_format=torch.channels_last)
+        self.optimizer = optimizer_for(self.model, self.recipe)
+        self.images = self.dataset.normalized(self.dataset.train.images).to(self.device)
+        self.labels = self.dataset.train.labels.to(self.device)
+        # Batches of equal size; the few pictures left over in an epoch are others in the next one.
+        self.batch = min(self.recipe.batch_size, self.dataset.train.size)
+        self.batches = self.dataset.train.size // self.batch
+        self.half = torch.bfloat16 if self.device == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
+        self.scaler = torch.amp.GradScaler(enabled=self.device == "cuda" and self.half == torch.float16)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint must agree in for this training to go on from it."""
+        return {
+            "digest": self.proposal.digest,
+            "seed": self.context.seed,
+            "recipe": canonical.to_json(self.recipe),
+            "data": self.dataset.sha256,
+            **self.origin,
+        }
+
+    def run(self, epochs: int) -> None:
+        """Train up to `epochs` epochs in all, from the context's checkpoint where there is one of fewer."""
+        done = 0
+        if self.context.checkpoint is not None:
+            done = checkpoints.restore(self.context.checkpoint, self.model, self.optimizer, self.identity)
+        if done > epochs:
+            raise SpaceError(f"the checkpoint is trained for {done} epochs already, the proposal asks for {epochs}")
+        devices = [torch.cuda.current_device()] if self.device == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            for epoch in range(done, epochs):
+                self._epoch(epoch)
+
+    def _epoch(self, epoch: int) -> None:
+        seed = seed_of(self.context, self.proposal, f"epoch {epoch}")
+        torch.manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
+        order = torch.randperm(self.dataset.train.size, generator=generator).to(self.device)
+        steps = max(1, self.recipe.epochs * self.batches)
+        total = torch.zeros((), device=self.device)
+        self.model.train()
+        for number in range(self.batches):
+            chosen = order[number * self.batch : (number + 1) * self.batch]
+            with quiet.training_step():
+                lr = self.recipe.lr_at(epoch * self.batches + number, steps)
+                loss = self._step(self.images[chosen], self.labels[chosen], lr, generator)
+            total += loss
+            self._check_time(epoch)
+            # Reading the loss waits for a GPU, so there it is read once an epoch.
+            if self.device == "cpu" and not isfinite(total.item()):
+                break
+        if not isfinite(total.item()):
+            raise Diverged(f"the training loss is no longer finite in epoch {epoch + 1}; lower lr={self.recipe.lr:g}")
+
+    def _step(self, images: Tensor, labels: Tensor, lr: float, generator: torch.Generator) -> Tensor:
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        kind: Augmentation = (
+            self.dataset.augmentation if self.recipe.augmentation == "auto" else self.recipe.augmentation
+        )
+        with torch.autocast(self.device, dtype=self.half, enabled=self.device == "cuda"):
+            batch = augmented(images, kind, generator).contiguous(memory_format=torch.channels_last)
+            outputs = self.model(batch)
+        loss = functional.cross_entropy(outputs.float(), labels, label_smoothing=self.recipe.label_smoothing)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        if self.recipe.clip:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return loss.detach()
+
+    def _check_time(self, epoch: int) -> None:
+        limit = self.context.timeout_s
+        if limit is not None and time.monotonic() - self.started > limit:
+            raise TimeoutError(f"training took longer than {limit:g} s and was stopped in epoch {epoch + 1}")
+
+    def measured(self, epochs: int) -> tuple[Metric, ...]:
+        """The metrics of the trained network, each accuracy with its 95 % interval."""
+        correct, loss = self._tested(self.dataset.validation)
+        test_correct, _ = self._tested(self.dataset.test)
+        if not isfinite(loss):
+            raise Diverged("the validation loss isn't finite; lower the learning rate")
+        recipe = sha256(str(canonical.to_json(self.recipe)).encode()).hexdigest()[:8]
+        provenance = Provenance(
+            device="" if self.device == "cpu" else torch.cuda.get_device_name(),
+            runtime="torch",
+            runtime_version=str(torch.__version__),
+            precision="float32" if self.device == "cpu" else f"mixed {str(self.half).removeprefix('torch.')}",
+            input_shape=self.dataset.inputs,
+            protocol=f"epochs={epochs} recipe={recipe} data={self.dataset.sha256[:8]} seed={self.context.seed}"
+            + "".join(f" {key}={value[:8]}" for key, value in self.origin.items()),
+        )
+        return (
+            accuracy("accuracy", correct, self.dataset.validation.size, provenance),
+            accuracy("test_accuracy", test_correct, self.dataset.test.size, provenance),
+            Metric("loss", loss, "nats", provenance=provenance),
+        )
+
+    def _tested(self, split: Split) -> tuple[int, float]:
+        """The number of pictures classified correctly, and the mean cross-entropy."""
+        self.model.eval()
+        correct, total = 0, 0.0
+        with torch.inference_mode():
+            for start in range(0, split.size, EVALUATION_BATCH):
+                images = self.dataset.normalized(split.images[start : start + EVALUATION_BATCH]).to(self.device)
+                labels = split.labels[start : start + EVALUATION_BATCH].to(self.device)
+                with quiet.training_step():
+                    outputs = self.model(images).float()
+                correct += int((outputs.argmax(1) == labels).sum())
+                total += float(functional.cross_entropy(outputs, labels, reduction="sum"))
+        return correct, total / split.size
+
+    def saved(self, epochs: int) -> tuple[Artifact, ...]:
+        """The weights as an artifact; below the full number of epochs the optimizer's state, too, to go on from."""
+        folder, stem = self.context.folder, f"{self.proposal.digest}-{epochs}{suffix(self.number)}"
+        about = {**self.identity, "epochs": epochs, "architecture": canonical.to_json(self.proposal.architecture)}
+        found: list[Artifact] = []
+        if epochs < self.recipe.epochs:
+            state = checkpoints.optimizer_tensors(self.optimizer)
+            path = checkpoints.save(folder, stem, state, self.identity, checkpoints.OPTIMIZER)
+            found.append(checkpoints.artifact(folder, path, "optimizer"))
+        path = checkpoints.save(folder, stem, self.model.state_dict(), about)
+        return (checkpoints.artifact(folder, path, "weights"), *found)
+
+
+def optimizer_for(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimizer; vectors and scalars (biases, normalizations, layer scales) aren't decayed."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
+    return torch.optim.AdamW(groups, lr=recipe.lr, foreach=True)
+
+
+def seed_of(context: Context, proposal: Proposal, purpose: str) -> int:
+    """A seed for one purpose, from the study's seed and the candidate's digest."""
+    return int.from_bytes(sha256(f"{context.seed}/{proposal.digest}/{purpose}".encode()).digest()[:7], "big")
+
+
+def training_device(device: str) -> str:
+    """What `device` stands for here: "cpu" or "cuda"; raises `WrongUse` where there is none."""
+    if device not in ("auto", "cpu", "cuda"):
+        raise WrongUse(f"device '{device}' is none to train on; say auto, cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise WrongUse("there is no CUDA device to train on; say device=cpu or device=auto")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
+def suffix(number: int) -> str:
+    """What the names of the files of a candidate's training number `number` end in."""
+    return f"-run{number}" if number else ""
+
+
+@contextmanager
+def threads_set(count: int) -> Iterator[None]:
+    """Let torch use `count` threads; afterwards as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, count))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
