@@ -169,15 +169,34 @@ def assert_extracted_equal(supernet: Supernet, architecture: Any, tolerance: flo
     supernet.zero_grad(set_to_none=True)
     for outputs in (expected, got):
         outputs.square().mean().backward()
+    (_assert_pulled_back if supernet.kernel_transformations else _assert_slices_of_gradients)(
+        supernet, {name: p.grad for name, p in extracted.named_parameters() if p.grad is not None}, tolerance
+    )
+    for name, buffer in supernet.slices(dict(supernet.store.named_buffers())).items():
+        _assert_near(buffer.double(), extracted.get_buffer(name).double(), tolerance, f"the statistics of {name}")
+
+
+def _assert_slices_of_gradients(supernet: Supernet, expected: dict[str, torch.Tensor], tolerance: float) -> None:
+    """The store's gradients are the expected ones within the active network's slices, and nothing elsewhere."""
     gradients = {key: p.grad for key, p in supernet.store.named_parameters() if p.grad is not None}
     slices = supernet.slices(gradients)
-    for name, parameter in extracted.named_parameters():
-        _assert_near(slices[name], parameter.grad, tolerance, f"the gradient of {name}")
+    for name, gradient in expected.items():
+        _assert_near(slices[name], gradient, tolerance, f"the gradient of {name}")
     inside = sum(float(gradient.square().sum()) for gradient in slices.values())
     whole = sum(float(gradient.square().sum()) for gradient in gradients.values())
     assert whole <= inside * (1 + 1e-9), "weights outside of the network's slices have gradients"
-    for name, buffer in supernet.slices(dict(supernet.store.named_buffers())).items():
-        _assert_near(buffer.double(), extracted.get_buffer(name).double(), tolerance, f"the statistics of {name}")
+
+
+def _assert_pulled_back(supernet: Supernet, expected: dict[str, torch.Tensor], tolerance: float) -> None:
+    """The store's gradients, those of matrices included, are what the expected ones are before transformations."""
+    bound = dict(supernet.network.named_parameters())
+    keys, shared = zip(*((key, p) for key, p in supernet.store.named_parameters() if p.requires_grad), strict=True)
+    outputs = [bound[name] for name in expected]
+    pulled = torch.autograd.grad(outputs, shared, list(expected.values()), allow_unused=True)
+    for key, parameter, gradient in zip(keys, shared, pulled, strict=True):
+        assert (parameter.grad is None) == (gradient is None), f"only one of two has a gradient for {key}"
+        if gradient is not None:
+            _assert_near(parameter.grad, gradient, tolerance, f"the gradient of {key}")
 
 
 def _assert_near(got: Any, expected: Any, tolerance: float, what: str) -> None:

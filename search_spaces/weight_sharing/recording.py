@@ -89,9 +89,10 @@ def sliced(whole: Tensor, index: tuple[slice, ...] | None, chunks: int) -> Tenso
 
 
 class Recording:
-    """Makes copies of parts that note who builds which module."""
+    """Makes copies of parts that note who builds which module; all keys begin with `prefix`."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = prefix
         self._stack: list[Frame] = []
         # The modules are kept, so that no other can take over the identity of one that was dropped.
         self._claims: dict[int, tuple[nn.Module, Frame, str]] = {}
@@ -127,7 +128,7 @@ class Recording:
         rule, plain = rule_of(part), _plain(arguments)
         kind = f"[{rule.kind(part, plain)}]"
         if not self._stack:
-            return Frame(part, plain, path, path + kind, rule, rule is ALONE)
+            return Frame(part, plain, path, self._prefix + path + kind, rule, rule is ALONE)
         outer = self._stack[-1]
         count = outer.calls[path]
         outer.calls[path] += 1
@@ -167,23 +168,23 @@ class Recording:
 
 
 def record(
-    architecture: Any, inputs: Shape, outputs: int, seed: int | None, device: str = "cpu"
+    architecture: Any, inputs: Shape, outputs: int, seed: int | None, device: str = "cpu", prefix: str = ""
 ) -> tuple[nn.Module, list[Piece]]:
-    """The network that `build` gives for the architecture, and its tensors."""
-    recording = Recording()
+    """The network that `build` gives for the architecture, and its tensors, whose keys begin with `prefix`."""
+    recording = Recording(prefix)
     marked = recording.marked(architecture)
     with torch.device(device):
         network = build(marked, inputs, outputs, seed)  # type: ignore[arg-type]
     return network, recording.pieces(network)
 
 
-def shapes_of(architecture: Any, inputs: Shape, outputs: int) -> list[Piece]:
+def shapes_of(architecture: Any, inputs: Shape, outputs: int, prefix: str = "") -> list[Piece]:
     """The tensors of the architecture's network, without their values where it can be built without."""
     try:
-        return record(architecture, inputs, outputs, 0, "meta")[1]
+        return record(architecture, inputs, outputs, 0, "meta", prefix)[1]
     except (NotImplementedError, RuntimeError):
         # A part that computes with values while it is built.
-        return record(architecture, inputs, outputs, 0)[1]
+        return record(architecture, inputs, outputs, 0, prefix=prefix)[1]
 
 
 def tiled(value: Tensor, shape: Shape) -> Tensor:

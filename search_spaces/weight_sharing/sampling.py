@@ -1,7 +1,7 @@
 """Architectures that together show all that a space holds, the largest and the smallest ones, and fair samples."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations, product
 from random import Random
@@ -17,6 +17,8 @@ TRIES = 100
 
 Row = dict[int, int]
 """The option taken on each axis."""
+Pins = dict[int, frozenset[int]]
+"""For some of a space's decisions, the options that they must take."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,10 @@ def axes_of(space: Space) -> tuple[list[Axis], list[int]]:
     return list(found), numbers
 
 
-def covering(space: Space) -> Iterator[Any]:
+def covering(space: Space, pins: Pins | None = None) -> Iterator[Any]:
     """Few architectures that together have every pair of kinds at the largest sizes, and every size with every kind.
 
-    The first are the largest; kinds are the options of choices that aren't numbers.
+    The first are the largest; kinds are the options of choices that aren't numbers. `pins` keep to some options.
     """
     axes, numbers = axes_of(space)
     kinds = [number for number, axis in enumerate(axes) if not axis.ordered]
@@ -65,18 +67,22 @@ def covering(space: Space) -> Iterator[Any]:
         for size in range(len(axis.labels)):
             if axis.ordered and size != axis.largest:
                 rows += _covered(axes, kinds, {number: size}, 1)
-    return _drawn(space, axes, numbers, rows)
+    return _drawn(space, axes, numbers, rows, pins or {})
 
 
-def covering_sizes(space: Space) -> Iterator[Any]:
+def covering_sizes(space: Space, pins: Pins | None = None) -> Iterator[Any]:
     """More architectures, with every combination of the options of three choices, be they sizes or kinds."""
     axes, numbers = axes_of(space)
-    return _drawn(space, axes, numbers, list(_covered(axes, list(range(len(axes))), {}, 3)))
+    return _drawn(space, axes, numbers, list(_covered(axes, list(range(len(axes))), {}, 3)), pins or {})
 
 
-def _drawn(space: Space, axes: list[Axis], numbers: list[int], rows: list[Row]) -> Iterator[Any]:
+def _drawn(space: Space, axes: list[Axis], numbers: list[int], rows: list[Row], pins: Pins) -> Iterator[Any]:
     for row in rows:
         taken = [row.get(number, axes[number].largest) for number in numbers]
+        for decision, allowed in pins.items():
+            if taken[decision] not in allowed:
+                largest = axes[numbers[decision]].largest
+                taken[decision] = largest if largest in allowed else min(allowed)
         try:
             architecture = space.drawn(lambda index, _, taken=taken: taken[index])  # type: ignore[misc]
         except SpaceError:
@@ -150,11 +156,22 @@ def extreme(space: Space, largest: bool, rng: Random) -> Any:
 
     Where a space's rules leave none of these, any architecture is drawn.
     """
-    best = max if largest else min
+    return among_extremes(space, largest, rng, lambda decision: 1)
+
+
+def among_extremes(space: Space, largest: bool, rng: Random, allowed: Callable[[Decision], int]) -> Any:
+    """An architecture whose sizes are drawn from the `allowed(decision)` largest, or smallest, of the options.
+
+    Its kinds are drawn from all. Where a space's rules leave none of these, any architecture is drawn.
+    """
 
     def pick(index: int, options: int) -> int:
         decision = space.decisions[index]
-        return best(range(options), key=decision.options.__getitem__) if decision.ordered else rng.randrange(options)
+        if not decision.ordered:
+            return rng.randrange(options)
+        order = sorted(range(options), key=decision.options.__getitem__, reverse=largest)
+        count = min(options, allowed(decision))
+        return order[0 if count == 1 else rng.randrange(count)]
 
     for _ in range(TRIES if space.rules else 1):
         architecture = space.drawn(pick)

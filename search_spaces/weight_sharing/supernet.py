@@ -2,9 +2,7 @@
 
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from math import prod
+from collections.abc import Mapping
 from random import Random
 from typing import Any
 
@@ -15,70 +13,11 @@ from search_spaces import canonical
 from search_spaces.building import build
 from search_spaces.errors import SpaceError
 from search_spaces.space import SearchSpace, Space
-from search_spaces.weight_sharing.recording import Piece, Shape, record, shapes_of, sliced, tiled
-from search_spaces.weight_sharing.sampling import covering, covering_sizes, extreme
-
-
-class Store(nn.Module):
-    """The shared tensors, by key: each as large as the largest of its slices."""
-
-    def put(self, piece: Piece, value: Tensor) -> None:
-        """Keep `value` as the tensor of which `piece` is a slice, in place of the one before, if any."""
-        if piece.parameter:
-            self._parameters[piece.key] = nn.Parameter(value, requires_grad=piece.trained)
-        else:
-            self._buffers[piece.key] = value
-
-    def tensor(self, key: str) -> Tensor | None:
-        """The tensor under `key`, if there is one."""
-        found = self._parameters.get(key)
-        return self._buffers.get(key) if found is None else found
-
-
-Slice = tuple[Piece, Tensor, tuple[slice, ...] | None]
-"""A tensor of a network, the store's, and where the one is in the other."""
-
-
-@dataclass
-class Subnet:
-    """A stand-alone network whose tensors are slices of the store's."""
-
-    network: nn.Module
-    pieces: list[Piece]
-
-    def __post_init__(self) -> None:
-        self._views: list[Slice] = []
-        self._copies: list[Slice] = []
-        self._bound: list[int] = []
-
-    def connect(self, store: Store) -> None:
-        """Find the store's tensor and the slice of it for each of the network's."""
-        for piece in self.pieces:
-            whole = store.tensor(piece.key)
-            assert whole is not None
-            index = piece.index(tuple(whole.shape))
-            (self._views if piece.chunks == 1 or index is None else self._copies).append((piece, whole, index))
-
-    def bind(self) -> None:
-        """Put the slices into the network; gradients reach the store when they are enabled now."""
-        for piece, whole, index in self._views:
-            piece.home[piece.attribute] = whole if index is None else whole[index]
-        self._bound = self._memory()
-        self._bind_copies()
-
-    def refresh(self) -> None:
-        """As `bind`, for when no gradients are wanted: slices that are views see the store's changes by themselves."""
-        if self._bound != self._memory():
-            self.bind()
-        else:
-            self._bind_copies()
-
-    def _bind_copies(self) -> None:
-        for piece, whole, index in self._copies:
-            piece.home[piece.attribute] = sliced(whole, index, piece.chunks)
-
-    def _memory(self) -> list[int]:
-        return [whole.data_ptr() for _, whole, _ in self._views]
+from search_spaces.weight_sharing.binding import Store, Subnet
+from search_spaces.weight_sharing.recording import Piece, Shape, record, tiled
+from search_spaces.weight_sharing.sampling import extreme
+from search_spaces.weight_sharing.splitting import Split
+from search_spaces.weight_sharing.survey import Survey
 
 
 class Supernet(nn.Module):
@@ -91,16 +30,32 @@ class Supernet(nn.Module):
     The initial weights are those of the largest networks; with a `seed`, they depend on nothing else. The `keep`
     networks activated last are kept, so that activating them again costs next to nothing.
 
-    Raises `SpaceError` for spaces that aren't made of networks.
+    With `kernel_transformations`, a smaller kernel is the centre of the next larger one times a matrix that is learnt
+    with the rest ("Once-for-All: Train One Network and Specialize it for Efficient Deployment"), at first the
+    identity. `split` is the path of a decision, each option of which then has weights of its own: several supernets
+    in one ("Few-shot Neural Architecture Search"; `few_shot.split` makes such a one from a trained supernet).
+
+    Raises `SpaceError` for spaces that aren't made of networks, and for a decision that there isn't.
     """
 
-    def __init__(self, space: Any, inputs: Shape, outputs: int, seed: int | None = None, keep: int = 128) -> None:
+    def __init__(
+        self,
+        space: Any,
+        inputs: Shape,
+        outputs: int,
+        seed: int | None = None,
+        keep: int = 128,
+        kernel_transformations: bool = False,
+        split: str | None = None,
+    ) -> None:
         super().__init__()
         if not isinstance(space, SearchSpace):
             space = Space(space)
         if not isinstance(space, Space):
             raise SpaceError(f"'{space.name}' isn't a tree of parts; only such a space has a supernet")
         self.space, self.inputs, self.outputs, self.keep = space, tuple(inputs), outputs, keep
+        self.kernel_transformations, self.split = kernel_transformations, split
+        self._split = None if split is None else Split(space, split)
         self.store = Store()
         self._subnets: OrderedDict[str, Subnet] = OrderedDict()
         self._active: Subnet | None = None
@@ -111,18 +66,19 @@ class Supernet(nn.Module):
 
     def _fill(self, seed: int | None) -> None:
         """Give the store every tensor of the space, with the initial values of the largest network that has it."""
-        found = _Survey(self)
-        found.look_at(covering(self.space))
-        if found.alone:
-            found.look_at(covering_sizes(self.space))
-        keys: dict[str, tuple[Any, set[str]]] = {}
-        for key, (architecture, _) in found.origins.items():
-            keys.setdefault(canonical.text(architecture), (architecture, set()))[1].add(key)
-        for architecture, wanted in keys.values():
-            for piece in record(architecture, self.inputs, self.outputs, seed)[1]:
+        found = Survey(self.space, self.inputs, self.outputs, self._split)
+        for architecture, wanted in found.networks():
+            for piece in self._recorded(architecture, seed)[1]:
                 if piece.key in wanted:
                     value = tiled(piece.home[piece.attribute], found.shapes[piece.key])
                     self.store.put(piece, value)
+        if self.kernel_transformations:
+            for key, sizes in found.kernels.items():
+                self.store.transform(key, sizes)
+
+    def _recorded(self, architecture: Any, seed: int | None) -> tuple[nn.Module, list[Piece]]:
+        prefix = "" if self._split is None else self._split.prefix(architecture)
+        return record(architecture, self.inputs, self.outputs, seed, prefix=prefix)
 
     def activate(self, architecture: Any) -> None:
         """Let `forward` run this architecture; raises `SpaceError` where it isn't in the space, or doesn't build."""
@@ -138,7 +94,7 @@ class Supernet(nn.Module):
         self._active, self.architecture = subnet, architecture
 
     def _made(self, architecture: Any) -> Subnet:
-        network, pieces = record(architecture, self.inputs, self.outputs, 0)
+        network, pieces = self._recorded(architecture, 0)
         self._grow(pieces)
         first = next(iter(self.store.parameters()), None)
         if first is not None:
@@ -161,6 +117,8 @@ class Supernet(nn.Module):
                 piece.write(value, known.detach())
             self.store.put(piece, value)
             grown += 1
+        if self.kernel_transformations:
+            grown += sum(self.store.transform(piece.key, [piece.shape[2:]]) for piece in pieces if piece.kernel)
         if grown:
             warnings.warn(f"the supernet grew by {grown} tensors; give its optimizer all parameters anew", stacklevel=4)
             self._subnets.clear()
@@ -205,7 +163,10 @@ class Supernet(nn.Module):
         return network
 
     def slices(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Of tensors by the store's keys (its weights, their gradients), the active network's slices by its names."""
+        """Of tensors by the store's keys (its weights, their gradients), the active network's slices by its names.
+
+        Of kernels that are transformed these are the centres, before any matrix.
+        """
         return {piece.name: piece.of(tensors[piece.key]) for piece in self.pieces if piece.key in tensors}
 
     def largest(self, seed: int | Random = 0) -> Any:
@@ -229,34 +190,3 @@ class Supernet(nn.Module):
         """Drop the networks that were made; the store's tensors may be others now."""
         self._subnets.clear()
         self._active = None
-
-
-class _Survey:
-    """What tensors the networks of a space have: the shape that holds each, and the network with the largest."""
-
-    def __init__(self, supernet: Supernet) -> None:
-        self._supernet = supernet
-        self.shapes: dict[str, Shape] = {}
-        self.origins: dict[str, tuple[Any, int]] = {}
-        self.alone = False
-
-    def look_at(self, architectures: Iterable[Any]) -> None:
-        """Take in the tensors of these architectures' networks; raises `SpaceError` when none of them builds."""
-        failed: SpaceError | None = None
-        for architecture in architectures:
-            try:
-                pieces = shapes_of(architecture, self._supernet.inputs, self._supernet.outputs)
-            except SpaceError as error:
-                failed = error  # Options that don't go together on these inputs.
-                continue
-            for piece in pieces:
-                self._note(piece, architecture)
-        if failed is not None and not self.shapes:
-            raise failed
-
-    def _note(self, piece: Piece, architecture: Any) -> None:
-        self.alone = self.alone or piece.alone
-        self.shapes[piece.key] = piece.larger(self.shapes.get(piece.key, ()))
-        size = prod(piece.shape)
-        if size > self.origins.get(piece.key, (None, -1))[1]:
-            self.origins[piece.key] = (architecture, size)
