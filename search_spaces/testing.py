@@ -16,7 +16,7 @@ class TestMySupernet(SupernetConformance):
 import json
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any, ClassVar
 
@@ -30,9 +30,10 @@ from search_spaces.decisions import INACTIVE
 from search_spaces.deployment import deployed
 from search_spaces.errors import SpaceError
 from search_spaces.holes import one_of
-from search_spaces.parts import FAMILIES, Part
+from search_spaces.parts import FAMILIES, Part, fields_of
 from search_spaces.space import Genes, SearchSpace, Space
 from search_spaces.weight_sharing import Supernet
+from search_spaces.weight_sharing.sharing import manner
 
 Shape = tuple[int, int, int]
 
@@ -279,7 +280,12 @@ class PartConformance:
             networks = [architecture for architecture in supernet.space.enumerate() if _fits(architecture, inputs)]
             assert networks
             for architecture in networks:
+                assert part in _parts(architecture), f"{part.name} isn't in the networks that should have it"
                 assert_extracted_equal(supernet, architecture)
+                _assert_held_as_listed(supernet, part)
+        if not any(piece.alone for piece in supernet.store.pieces.values()):
+            largest = max(_parameters(build(architecture, inputs, OUTPUTS)) for architecture in networks)
+            assert _parameters(supernet) == largest, "sliced parts have more weights than the largest network"
 
     def test_says_why_it_refuses_a_shape(self, refused_case: tuple[Part, Shape]) -> None:
         part, shape = refused_case
@@ -396,6 +402,32 @@ class SupernetConformance:
     def test_refuses_other_architectures(self) -> None:
         with pytest.raises(SpaceError):
             self.supernet.activate("not an architecture")
+
+
+def _parts(tree: Any) -> Iterator[Part]:
+    """All parts of an architecture, itself included."""
+    if isinstance(tree, Part):
+        yield tree
+        for name in fields_of(tree):
+            yield from _parts(getattr(tree, name))
+    elif isinstance(tree, tuple):
+        for item in tree:
+            yield from _parts(item)
+
+
+def _parameters(model: nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+def _assert_held_as_listed(supernet: Supernet, part: Any) -> None:
+    """The active network's tensors belong to a branch exactly when the part, or one within it, is branched."""
+    held = "branched" if any(piece.alone for piece in supernet.pieces) else "sliced"
+    listed = {manner(type(found)) for found in _parts(part)}
+    if "branched" not in listed:
+        assert held == "sliced", f"{part.name} is listed as sliced, and has weights of its own per configuration"
+    elif manner(type(part)) == "branched" and _parameters(supernet) > 0:
+        own = [piece for piece in supernet.pieces if f"[{part.name}" in piece.key]
+        assert all(piece.alone for piece in own), f"{part.name} is listed as branched, and shares weights"
 
 
 def _fits(architecture: Any, inputs: Shape) -> bool:

@@ -18,9 +18,13 @@ def blocks(
     family: Annotated[str | None, typer.Option(help="List one family of parts only.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the parts that architectures are made of, by family."""
+    """List the parts that architectures are made of, by family.
+
+    In a supernet, configurations of a sliced part share weights, and those of a branched one have their own.
+    """
     from search_spaces.errors import SpaceError, near
     from search_spaces.parts import FAMILIES, fields_of
+    from search_spaces.weight_sharing.sharing import manner
 
     if family is not None and family not in FAMILIES:
         raise SpaceError(f"no family of parts is named '{family}'; {near(family, FAMILIES)}")
@@ -28,7 +32,8 @@ def blocks(
     for name in [family] if family else FAMILIES:
         for entry in _matching(FAMILIES[name], pattern):
             fields = ", ".join(fields_of(entry.value))
-            rows.append({"family": name, "name": entry.name, "fields": fields, **_told(entry)})
+            told = {"fields": fields, "supernet": manner(entry.value), **_told(entry)}
+            rows.append({"family": name, "name": entry.name, **told})
     print_rows(rows, as_json, f"no part's name matches '{pattern}'")
 
 

@@ -5,7 +5,7 @@ Without a rule, every configuration of a part, the shape it is built for include
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from search_spaces import blocks
 from search_spaces.blocks import cell_operations
@@ -75,6 +75,11 @@ def share(
 def rule_of(part: Part) -> Sharing:
     """The rule for `part`, which is not to share where none was given."""
     return SHARING.get(type(part), ALONE)
+
+
+def manner(cls: type[Part]) -> Literal["sliced", "branched"]:
+    """How supernets hold a class of parts: configurations as slices of one, or each with weights of its own."""
+    return "sliced" if cls in SHARING else "branched"
 
 
 def _settings(part: Part) -> list[str]:

@@ -24,6 +24,25 @@ def test_blocks_by_family_name_their_sources(archfront: Any) -> None:
     assert "window_attention" in archfront("blocks", "*attention").out
 
 
+def test_blocks_say_how_a_supernet_holds_them(archfront: Any) -> None:
+    """Every registered part is in the list; one without a rule of sharing is a branch."""
+    from search_spaces.parts import FAMILIES, PACKAGES, Part, part
+
+    @part("token_mixer", "test_without_a_rule", source="A test")
+    class WithoutRule(Part):
+        """Nothing."""
+
+    try:
+        listed = {(row["family"], row["name"]): row["supernet"] for row in archfront("blocks", "--json").json}
+        assert listed.pop(("token_mixer", "test_without_a_rule")) == "branched"
+        assert "branched" in archfront("blocks", "test_without_a_rule", "--family", "token_mixer").out
+    finally:
+        FAMILIES["token_mixer"]._entries.pop("test_without_a_rule")
+    registered = {(family, entry.name) for family in PACKAGES for entry in FAMILIES[family]}
+    assert registered <= listed.keys()
+    assert all(listed[key] == "sliced" for key in registered if not key[1].startswith("test_"))
+
+
 @pytest.mark.parametrize(
     ("command", "names"),
     [

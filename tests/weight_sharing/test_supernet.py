@@ -16,10 +16,11 @@ from search_spaces.parts import PACKAGES, Part
 from search_spaces.space import Space
 from search_spaces.spaces import get_space
 from search_spaces.table import TableSpace
-from search_spaces.testing import SupernetConformance, assert_extracted_equal, randomise_supernet
+from search_spaces.testing import PartConformance, SupernetConformance, assert_extracted_equal, randomise_supernet
 from search_spaces.topologies import Network, Stage
 from search_spaces.weight_sharing import SHARING, Supernet
 from search_spaces.weight_sharing.sampling import covering, fair
+from search_spaces.weight_sharing.sharing import manner
 
 
 class TestTinyHybrid(SupernetConformance):
@@ -152,6 +153,9 @@ def test_a_part_without_a_rule_is_a_branch():
         randomise_supernet(supernet, 0)
         for architecture in supernet.space.enumerate():
             assert_extracted_equal(supernet, architecture)
+        # The conformance suite takes it for what it is.
+        assert manner(LowRank) == "branched"
+        PartConformance().test_works_in_a_supernet((LowRank(3), (8, 4, 4)))
     finally:
         FAMILIES["token_mixer"]._entries.pop("low_rank_for_supernets")
 
