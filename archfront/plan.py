@@ -103,7 +103,8 @@ class Workshop:
             return None
         from evaluators.datasets import load
 
-        return load(self.plan.data, seed=self.plan.seed, **self.plan.data_settings)
+        # The split is the study's own, unless the data's settings say `seed`.
+        return load(self.plan.data, **{"seed": self.plan.seed, **self.plan.data_settings})
 
     @functools.cached_property
     def space(self) -> SearchSpace:

@@ -79,6 +79,9 @@ def describe(order: Order, workshop: Workshop) -> dict[str, Any]:
     data = workshop.data
     if data is not None:
         settings |= {"inputs": list(data.inputs), "outputs": data.outputs, "data_sha256": data.sha256}
+    identity = workshop.main.identity()
+    if identity:
+        settings["evaluator_identity"] = identity
     recipe = getattr(workshop.main, "recipe", None)
     return {
         **settings,
@@ -105,7 +108,7 @@ def _known(database: Database | None, name: str) -> Study | None:
 
 
 def _check_same(study: Study, settings: Mapping[str, Any], workshop: Workshop) -> None:
-    for key in (*SAME, "data_sha256"):
+    for key in (*SAME, "data_sha256", "evaluator_identity"):
         before, now = study.settings.get(key), settings.get(key)
         if before != now:
             raise WrongUse(

@@ -71,17 +71,23 @@ class Settings(BaseModel):
         return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
 
     def order(self) -> Order:
-        """What to search, with the defaults filled in: digits are trained on, accuracy and latency are sought."""
+        """What to search, with the defaults filled in: digits are trained on, accuracy and latency are sought.
+
+        A space or data that isn't named is the evaluator's own, where it brings one.
+        """
         evaluator = self.evaluator.name or "training"
-        find(parse(evaluator)[0])
-        training = evaluator == "training"
+        name, argument = parse(evaluator)
+        brought = find(name).brings({**argument, **self.evaluator.settings})
+        if self.data.name:
+            brought = {key: value for key, value in brought.items() if key == "space"}
+        training = name in ("training", "supernet")
         return Order(
             plan=Plan(
-                space=self.space,
+                space=self.space or brought.get("space", ""),
                 decisions=tuple(self.decisions),
                 where=self.where,
-                data=self.data.name or ("digits" if training else None),
-                data_settings=self.data.settings,
+                data=self.data.name or brought.get("data") or ("digits" if training else None),
+                data_settings={**brought.get("data_settings", {}), **self.data.settings},
                 evaluator=evaluator,
                 evaluator_settings=self.evaluator.settings,
                 device=self.device,

@@ -55,6 +55,15 @@ class Evaluator(ABC):
     def evaluate(self, proposal: Proposal, context: Context) -> Evaluation:
         """Measure the proposal's architecture at its fidelity."""
 
+    @classmethod
+    def brings(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The `space`, `data` and `data_settings` of a search with these settings that names neither; mostly none."""
+        return {}
+
+    def identity(self) -> str:
+        """What results hang on besides the settings, as the hash of a file; asked for after `prepare`."""
+        return ""
+
     def prepare(self, context: Context) -> None:
         """Check before a search starts that evaluations can run; raises `WrongUse` with cause and cure."""
         return None

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from archfront.commands import dashboard, export, initialise, listings, measure, report, results, search
+from archfront.commands import dashboard, export, initialise, listings, measure, report, results, search, supernet
 from archfront.contracts import WrongUse
 from search_spaces.errors import SpaceError
 
@@ -39,8 +39,11 @@ for command in (
     dashboard.dashboard,
 ):
     app.command()(command)
+app.add_typer(supernet.app, name="supernet")
 
-FAILURES = frozenset({"ExportRefused", "LeaseLost", "StudyUnwritable", "TimingFailed", "TimingTimedOut", "Unsupported"})
+FAILURES = frozenset(
+    {"Diverged", "ExportRefused", "LeaseLost", "StudyUnwritable", "TimingFailed", "TimingTimedOut", "Unsupported"}
+)
 """Errors that say in one line why the work failed."""
 ClickError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
 """Typer's errors of use; by name, because typer brings its own copy of click in some versions and not in others."""
@@ -53,7 +56,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return app(args=words, prog_name="archfront", standalone_mode=False) or 0
     except (WrongUse, SpaceError) as error:
         return _say(str(error), 2)
-    except (RuntimeError, TimeoutError) as error:
+    except (RuntimeError, TimeoutError, ArithmeticError) as error:
         # By name, since their modules load torch or a database.
         if type(error).__name__ not in FAILURES:
             raise

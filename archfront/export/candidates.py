@@ -130,7 +130,7 @@ def _data(study: Study, notes: list[str]) -> "DataSet | None":
     from evaluators.datasets import load
 
     try:
-        found = load(spec, seed=study.seed, **(study.settings.get("data_settings") or {}))
+        found = load(spec, **{"seed": study.seed, **(study.settings.get("data_settings") or {})})
     except WrongUse as error:
         notes.append(f"checked without the data set, which could not be loaded: {error}")
         return None

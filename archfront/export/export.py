@@ -57,7 +57,7 @@ def export_model(
     """
     writers = _writers(formats)
     check_free(to)
-    with _aside(to) as folder:
+    with aside(to) as folder:
         given = sample(subject, images)
         checks = []
         for writer in writers:
@@ -103,7 +103,7 @@ def _exported(folder: Path) -> set[str]:
 
 
 @contextmanager
-def _aside(to: Path) -> Iterator[Path]:
+def aside(to: Path) -> Iterator[Path]:
     """A folder beside `to` that takes its place in the end, or vanishes with all that was made for it."""
     made = [parent for parent in to.absolute().parents if not parent.exists()]
     try:
@@ -129,4 +129,4 @@ def _aside(to: Path) -> Iterator[Path]:
         raise
 
 
-__all__ = ["ExportRefused", "ExportResult", "export_model"]
+__all__ = ["ExportRefused", "ExportResult", "aside", "check_free", "export_model"]

@@ -1,0 +1,206 @@
+"""`archfront supernet`: train one, search it, retrain the best, cut one network out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from archfront.commands import search as searching
+from archfront.commands.printing import AsJson, DatabaseUrl, StudyName, duration, figure, print_json
+
+if TYPE_CHECKING:
+    from archfront.supernets.training import Planned
+
+app = typer.Typer(
+    help="Train all networks of a space at once, then rank, search and cut them out.",
+    rich_markup_mode=None,
+    no_args_is_help=False,
+)
+
+Folder = Annotated[Path, typer.Argument(help="The supernet's folder.", metavar="FOLDER")]
+MethodName = Annotated[str | None, typer.Option("--method", help="How it is trained: sandwich, fair, single-path …")]
+To = Annotated[Path, typer.Option("--to", help="The supernet's folder; one that was begun goes on.", metavar="FOLDER")]
+SetOne = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="method.KEY, recipe.KEY, data.KEY, or another setting; repeat it.", metavar="KEY=VALUE"),
+]
+
+
+@app.command()
+def train(
+    to: To,
+    space: Annotated[str | None, typer.Option(help="A space's name or FILE.py:NAME.")] = None,
+    data: searching.DataName = None,
+    method: MethodName = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training pictures.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps, in place of epochs.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="As many epochs as take so long, by the estimate.")] = None,
+    seed: searching.Seed = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of each step.")] = 1,
+    device: Annotated[str, typer.Option(help="Where to train: cpu, cuda or auto.")] = "auto",
+    set_: SetOne = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a supernet, or go on with it where it stopped."""
+    from archfront.settings import assignment, overlaid
+    from archfront.supernets.settings import settled
+    from archfront.supernets.training import plan
+
+    given: dict[str, Any] = {
+        "space": space,
+        "data": data,
+        "method": method,
+        "epochs": epochs,
+        "steps": steps,
+        "minutes": minutes,
+        "seed": seed,
+    }
+    for text in set_ or []:
+        given = overlaid(given, assignment(text))
+    planned = plan(settled(to, given), to, device, threads)
+    if not as_json:
+        typer.echo(_before(planned, to))
+    last: list[Any] = []
+
+    def listen(progress: Any) -> None:
+        last[:] = [progress]
+        if not as_json:
+            typer.echo(_line(progress))
+
+    training = planned.run(to, listen)
+    if as_json:
+        print_json(_result(planned, to, last[-1]))
+    else:
+        typer.echo(f"trained {training.done} of {training.steps} steps; next:")
+        typer.echo(f"  archfront supernet search {to} --evaluations 200")
+
+
+def _before(planned: "Planned", to: Path) -> str:
+    settings, training, estimate = planned.settings, planned.training, planned.estimate
+    weights = sum(parameter.numel() for parameter in training.supernet.parameters())
+    begun = (
+        f"goes on from step {training.done:,} of {training.steps:,}" if training.done else f"{training.steps:,} steps"
+    )
+    return (
+        f"supernet of '{settings.space}' on {settings.data.name} by {settings.method.name}: {weights:,} weights, {begun}\n"
+        f"about {duration(estimate.seconds)} on this host as it is now, and {figure(round(estimate.memory_mb, 1))} MB "
+        f"beside data and program\nin {to}; Ctrl-C stops it, the same command goes on from the last checkpoint"
+    )
+
+
+def _line(progress: Any) -> str:
+    losses = (f"{name} {figure(getattr(progress, name))}" for name in ("smallest", "largest", "random"))
+    return f"{duration(progress.seconds)}: step {progress.step:,} of {progress.steps:,}; loss of {', '.join(losses)}"
+
+
+def _result(planned: "Planned", to: Path, last: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "folder": str(to),
+        "settings": planned.settings.model_dump(),
+        "estimate": asdict(planned.estimate),
+        "progress": asdict(last),
+        "loss": [round(mean, 6) for _, mean in planned.training.history],
+    }
+
+
+@app.command()
+def search(
+    folder: Folder,
+    study: searching.Name = None,
+    controller: searching.ControllerName = None,
+    objective: searching.Objectives = None,
+    constraint: searching.Constraints = None,
+    device: searching.Device = None,
+    evaluations: searching.Evaluations = None,
+    minutes: searching.Minutes = None,
+    workers: searching.Workers = None,
+    seed: searching.Seed = None,
+    set_: searching.Set = None,
+    db: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search a supernet's networks, with the weights that they have in it: a study like any other."""
+    searching.search(
+        study=study or f"{folder.resolve().name}-search",
+        evaluator=f"supernet:{folder}",
+        controller=controller,
+        objective=objective,
+        constraint=constraint,
+        device=device,
+        evaluations=evaluations,
+        minutes=minutes,
+        workers=workers,
+        seed=seed,
+        set_=set_,
+        db=db,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def finalists(
+    study: StudyName,
+    top: Annotated[int, typer.Option(help="So many of the front, spread along it.")] = 5,
+    seeds: Annotated[int, typer.Option(help="Trainings of each.")] = 3,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of each training.")] = None,
+    fine_tune: Annotated[
+        bool, typer.Option("--fine-tune", help="Train on from the supernet's weights, not from scratch.")
+    ] = False,
+    to_study: Annotated[str | None, typer.Option(help="The new study; without it STUDY-finalists.")] = None,
+    db: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Retrain the best of a front on several seeds, as a study of their own."""
+    from archfront.study.database import DEFAULT_URL
+    from archfront.supernets.finalists import Final, settings_for
+
+    url = db or DEFAULT_URL
+    from archfront.commands.results import open_named
+
+    final = Final(top, seeds, epochs, fine_tune)
+    settings = settings_for(open_named(study, db), final, to_study or f"{study}-finalists", url)
+    searching.run_study(settings, as_json)
+
+
+@app.command()
+def extract(
+    folder: Folder,
+    to: Annotated[Path, typer.Option(help="The folder to write to.", metavar="DIR")],
+    candidate: Annotated[
+        str | None, typer.Option(help="A study's candidate, by number or digest.", metavar="STUDY:NUMBER")
+    ] = None,
+    architecture: Annotated[Path | None, typer.Option(help="An architecture as JSON.", metavar="FILE.json")] = None,
+    formats: Annotated[
+        str | None, typer.Option("--format", help="Export it, too: python, onnx, pt2, comma-separated.", metavar="A,B")
+    ] = None,
+    db: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Cut one network out of a supernet, with its weights and recalibrated statistics."""
+    from archfront.commands.results import open_named
+    from archfront.contracts import WrongUse
+    from archfront.supernets import extraction
+    from evaluators.inherited_weights import about_supernet
+
+    if (candidate is None) == (architecture is None):
+        raise WrongUse("say which network: --candidate STUDY:NUMBER or --architecture FILE.json")
+    about = about_supernet(folder)
+    if architecture is not None:
+        chosen = extraction.architecture_in(architecture, about)
+    else:
+        name, colon, number = str(candidate).rpartition(":")
+        if not colon:
+            raise WrongUse(f"--candidate {candidate}: say STUDY:NUMBER, as in {candidate}:12")
+        chosen = extraction.candidate_of(open_named(name, db), number)
+    names = tuple(name.strip() for name in formats.split(",")) if formats else ()
+    found = extraction.extract(folder, chosen, to, names)
+    if as_json:
+        print_json(found.to_json())
+        return
+    for note in found.notes:
+        typer.echo(note)
+    said = ", ".join(f"{metric.name} {figure(metric.value)}" for metric in found.metrics)
+    typer.echo(f"{said}; outputs differ from the supernet's by {found.difference:.1g} at most")
+    typer.echo(f"wrote {found.folder}: {', '.join(found.files)}")

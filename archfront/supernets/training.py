@@ -1,0 +1,106 @@
+"""Training a supernet in a folder, or going on with it."""
+
+import inspect
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from archfront.contracts import WrongUse
+from archfront.supernets.settings import SupernetSettings, keep
+from evaluators.candidate_training import threads_set, training_device
+from evaluators.datasets import DataSet, load
+from evaluators.inherited_weights import train_digest
+from evaluators.recipe import FIELDS, Recipe, default_recipe
+from evaluators.supernet_estimate import Estimate
+from evaluators.supernet_training import Listener, SupernetTraining
+from search_spaces.errors import near
+from search_spaces.space import SearchSpace
+from search_spaces.spaces import default_space, get_space
+from search_spaces.weight_sharing import Supernet
+from search_spaces.weight_sharing.methods import METHODS, Method
+
+LONGER = 4
+"""So many times the epochs of one network's training are a supernet's, where nothing is said."""
+EVERY_S = 15.0
+"""How often a checkpoint is written."""
+
+
+@dataclass
+class Planned:
+    """A training that can begin: nothing of it is written yet. `estimate` is that of what is left of it."""
+
+    settings: SupernetSettings
+    training: SupernetTraining
+    estimate: Estimate
+    threads: int
+
+    def run(self, folder: Path, listener: Listener | None = None) -> SupernetTraining:
+        """Train to the end, from the folder's checkpoint where there is one."""
+        keep(folder, self.settings)
+        with threads_set(self.threads):
+            self.training.run(folder, every_s=EVERY_S, listener=listener)
+        return self.training
+
+
+def plan(settings: SupernetSettings, folder: Path, device: str = "auto", threads: int = 1) -> Planned:
+    """The training that the settings describe, with what is done of it in the folder; raises `WrongUse`, one line."""
+    data = load(settings.data.name, **{"seed": settings.seed, **settings.data.settings})
+    space = _space(settings, data)
+    settings = settings.model_copy(update={"space": settings.space or space.name})
+    method = _method(settings)
+    kinds = {name: getattr(settings, name) for name in ("kernel_transformations", "split") if getattr(settings, name)}
+    network = partial(Supernet, space, data.inputs, data.outputs, seed=settings.seed, **kinds)
+    about = _about(settings, data)
+    device = training_device(device)
+
+    def training(epochs: int | None, steps: int | None) -> SupernetTraining:
+        recipe = _recipe(settings, data, epochs)
+        return SupernetTraining(network(), data, recipe, method, settings.seed, about, device, steps)
+
+    with threads_set(threads):
+        epochs = settings.epochs
+        if settings.minutes is not None and epochs is None:
+            epochs = max(1, round(settings.minutes * 60 / training(1, None).estimate().seconds))
+        wanted = training(epochs, settings.steps)
+        wanted.restore(folder)
+        if settings.steps is None:
+            settings = settings.model_copy(update={"epochs": wanted.recipe.epochs})
+        return Planned(settings, wanted, wanted.estimate(), threads)
+
+
+def _space(settings: SupernetSettings, data: DataSet) -> SearchSpace:
+    if not settings.space:
+        return default_space(data.inputs, data.train.size)
+    return get_space(settings.space, data.inputs, data.train.size)
+
+
+def _method(settings: SupernetSettings) -> Method:
+    cls = METHODS.get(settings.method.name)
+    known = inspect.signature(cls).parameters
+    for key in settings.method.settings:
+        if key not in known:
+            raise WrongUse(f"the training method '{settings.method.name}' has no setting '{key}'; {near(key, known)}")
+    return cls(**settings.method.settings)
+
+
+def _recipe(settings: SupernetSettings, data: DataSet, epochs: int | None) -> Recipe:
+    for key in settings.recipe:
+        if key not in FIELDS:
+            raise WrongUse(f"a recipe has no setting '{key}'; {near(key, FIELDS)}")
+    usual = default_recipe(data, **settings.recipe).epochs
+    return default_recipe(data, **{**settings.recipe, "epochs": epochs or LONGER * usual})
+
+
+def _about(settings: SupernetSettings, data: DataSet) -> dict[str, Any]:
+    """What the weights' file says of how to make the supernet again, and of what it was trained on."""
+    return {
+        "space": settings.space,
+        "data": settings.data.name,
+        # The split is part of it: no network may be tested on what the weights were trained on.
+        "data_settings": {"seed": settings.seed, **settings.data.settings},
+        "train_sha256": train_digest(data),
+        "method_settings": settings.method.settings,
+        "kernel_transformations": settings.kernel_transformations,
+        "split": settings.split,
+    }
