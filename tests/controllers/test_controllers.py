@@ -7,6 +7,7 @@ import pytest
 from archfront.contracts import Constraint, Evaluation, Metric, Objective, Proposal, Status, WrongUse
 from controllers import CONTROLLERS
 from controllers.archive import Archive
+from search_spaces.policy import Policy
 from search_spaces.table import TableSpace
 
 NAMES = CONTROLLERS.names()
@@ -17,6 +18,16 @@ OBJECTIVES = (
     Objective("params", "min"),
     Objective("x", "max"),
 )
+SETTINGS: dict[str, dict[str, str]] = {}
+"""What a controller can't do without."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def policy(tmp_path_factory):
+    """The file that one-shot search proposes from: not even, not sure."""
+    path = tmp_path_factory.mktemp("policy") / "policy.json"
+    Policy.of(SPACE, "test", [[0.4, 0.3, 0.1, 0.1, 0.1, 0.0]] * 3).save(path)
+    SETTINGS["one-shot"] = {"policy": str(path)}
 
 
 def measured(proposal: Proposal) -> Evaluation:
@@ -29,7 +40,7 @@ def measured(proposal: Proposal) -> Evaluation:
 
 
 def controller(name: str, objectives: int = 2, seed: int = 0, constraints: tuple[Constraint, ...] = ()):
-    return CONTROLLERS.get(name)(SPACE, OBJECTIVES[:objectives], constraints, seed)
+    return CONTROLLERS.get(name)(SPACE, OBJECTIVES[:objectives], constraints, seed, **SETTINGS.get(name, {}))
 
 
 @pytest.mark.parametrize("name", NAMES)
