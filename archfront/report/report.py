@@ -36,11 +36,15 @@ def write_report(study: Study, path: str | Path) -> Path:
 
 def write_figure(study: Study, path: str | Path, width: int = 1000, height: int = 560) -> Path:
     """Write the front as a picture (PNG, SVG, PDF by the file's ending); needs kaleido and a Chromium."""
+    return write_picture(_front(study)[0], path, width, height)
+
+
+def write_picture(figure: go.Figure, path: str | Path, width: int, height: int) -> Path:
+    """Write a figure, on white, as a picture of `width` x `height`; raises `WrongUse` without kaleido."""
     try:
         import kaleido  # noqa: F401
     except ImportError:
         raise WrongUse("pictures need kaleido: pip install kaleido") from None
-    figure, _ = _front(study)
     figure.update_layout(paper_bgcolor="white", plot_bgcolor="white")
     figure.write_image(str(path), width=width, height=height, scale=2)
     return Path(path)
