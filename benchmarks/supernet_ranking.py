@@ -10,18 +10,19 @@ a few timed ones; the seconds that it took are in the results), then ranks the n
 import argparse
 import json
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks.reduced_spaces import INPUTS, OUTPUTS, SPACES, data
-from benchmarks.supernet_truth import TO, rows
+from benchmarks.supernet_truth import TO, rows, sample
 from evaluators.datasets import DataSet
 from evaluators.recipe import Recipe
 from evaluators.supernet_training import SupernetTraining
-from search_spaces import canonical
 from search_spaces.weight_sharing import METHODS, Supernet, recalibrate
+from search_spaces.weight_sharing.few_shot import split
 
 METHOD_SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "sandwich": ("sandwich", {}),
@@ -33,7 +34,9 @@ METHOD_SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "LayerDrop": ("layerdrop", {}),
     "Matryoshka": ("matryoshka", {}),
     "progressive shrinking": ("progressive-shrinking", {}),
+    "few-shot": ("sandwich", {}),
 }
+"""Few-shot spends half of its seconds on one supernet, and half on the two that this is then split into."""
 RECIPE = {"epochs": 1, "batch_size": 64}
 RECALIBRATION = 1024
 """Training pictures that batch normalization statistics are taken from."""
@@ -59,6 +62,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--space", choices=list(SPACES), required=True)
     parser.add_argument("--methods", type=lambda text: text.split(","), help="labels of METHOD_SETTINGS")
     parser.add_argument("--cpu-seconds", type=float, default=240.0)
+    parser.add_argument("--networks", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--to", type=Path, default=TO)
     parser.add_argument("--work", type=Path, default=Path("build/supernets"), help="where the supernets are kept")
@@ -68,51 +72,66 @@ def parsed() -> argparse.Namespace:
 def ranked(label: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """One method's supernet, and what it says of every network of the truth."""
     dataset = data()
-    training = made(label, arguments.space, arguments.cpu_seconds, arguments.seed, dataset)
     folder = arguments.work / f"{arguments.space}-{label.replace(' ', '_')}-{arguments.cpu_seconds:g}-{arguments.seed}"
+    phases = 2 if label == "few-shot" else 1
+    spent, steps, supernet = 0.0, 0, None
+    for phase in range(phases):
+        training = made(
+            label, arguments.space, arguments.cpu_seconds / phases, arguments.seed, dataset, supernet=supernet
+        )
+        start = time.process_time()
+        training.run(folder / str(phase), every_s=120)
+        spent, steps = spent + time.process_time() - start, steps + training.steps
+        supernet = split(training.supernet) if phase + 1 < phases else training.supernet
+    assert supernet is not None
     start = time.process_time()
-    training.run(folder, every_s=120)
-    spent = time.process_time() - start
-    start = time.process_time()
-    found = scores(training.supernet, dataset, arguments.to / f"truth_{arguments.space}.jsonl")
+    found = scores(supernet, dataset, sample(supernet.space, arguments.networks))
     return {
         "method": label,
         "budget_cpu_s": arguments.cpu_seconds,
         "seed": arguments.seed,
-        "steps": training.steps,
+        "steps": steps,
         "cpu_s": round(spent, 1),
         "ranking_cpu_s": round(time.process_time() - start, 1),
         "scores": found,
     }
 
 
-def made(label: str, space: str, cpu_s: float, seed: int, dataset: DataSet) -> SupernetTraining:
-    """The training whose steps cost so many CPU seconds."""
+def made(
+    label: str,
+    space: str,
+    cpu_s: float,
+    seed: int,
+    dataset: DataSet,
+    about: Mapping[str, Any] | None = None,
+    supernet: Supernet | None = None,
+) -> SupernetTraining:
+    """The training, of a fresh supernet or of this one, whose steps cost so many CPU seconds."""
     name, settings = METHOD_SETTINGS[label]
+    transformed = name == "progressive-shrinking"
 
     def training(steps: int) -> SupernetTraining:
-        transformed = name == "progressive-shrinking"
-        supernet = Supernet(SPACES[space](), INPUTS, OUTPUTS, seed=seed, kernel_transformations=transformed)
-        return SupernetTraining(supernet, dataset, Recipe(**RECIPE), METHODS.get(name)(**settings), seed, steps=steps)
+        given = supernet or Supernet(SPACES[space](), INPUTS, OUTPUTS, seed=seed, kernel_transformations=transformed)
+        method = METHODS.get(name)(**settings)
+        return SupernetTraining(given, dataset, Recipe(**RECIPE), method, seed, about, steps=steps)
 
     each = training(1000).estimate().cpu_seconds / 1000
     return training(max(10, round(cpu_s / each)))
 
 
-def scores(supernet: Supernet, dataset: DataSet, truth: Path) -> dict[str, dict[str, float]]:
-    """Accuracy and loss on the validation pictures with inherited weights, of every network of the truth."""
+def scores(supernet: Supernet, dataset: DataSet, architectures: Sequence[Any]) -> dict[str, dict[str, float]]:
+    """Accuracy and loss on the validation pictures with inherited weights, by digest."""
     images = dataset.normalized(dataset.train.images[:RECALIBRATION])
     wanted, labels = dataset.normalized(dataset.validation.images), dataset.validation.labels
     found: dict[str, dict[str, float]] = {}
-    for row in rows(truth):
-        if row["digest"] not in found:
-            supernet.activate(canonical.from_json(json.loads(row["architecture"])))
-            with torch.no_grad(), recalibrate(supernet, images.split(256)):
-                supernet.eval()
-                outputs = torch.cat([supernet(batch) for batch in wanted.split(500)])
-            loss = float(torch.nn.functional.cross_entropy(outputs, labels))
-            accuracy = float((outputs.argmax(1) == labels).float().mean())
-            found[row["digest"]] = {"accuracy": accuracy, "loss": loss}
+    for architecture in architectures:
+        supernet.activate(architecture)
+        with torch.no_grad(), recalibrate(supernet, images.split(256)):
+            supernet.eval()
+            outputs = torch.cat([supernet(batch) for batch in wanted.split(500)])
+        loss = float(torch.nn.functional.cross_entropy(outputs, labels))
+        accuracy = float((outputs.argmax(1) == labels).float().mean())
+        found[supernet.space.digest(architecture)] = {"accuracy": accuracy, "loss": loss}
     return found
 
 
