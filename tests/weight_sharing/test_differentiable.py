@@ -49,9 +49,31 @@ def toy_parts():
         def build(self, shape):
             return Flip()
 
+    @part("network", "test_two", source="test")
+    class Two(Part):
+        useful: int
+        useless: int
+
+        def build(self, inputs, outputs):
+            return Branches(self.useful, self.useless, outputs)
+
     share(Line)
-    yield Line
-    del FAMILIES["network"]._entries["test_line"], FAMILIES["cell_operation"]._entries["test_mirror"]
+    share(Two, sizes=("useful", "useless"))
+    yield {"line": Line, "two": Two}
+    for family, name in (("network", "test_line"), ("network", "test_two"), ("cell_operation", "test_mirror")):
+        del FAMILIES[family]._entries[name]
+
+
+class Branches(nn.Module):
+    """Two branches of equal cost, one of which sees nothing of the image."""
+
+    def __init__(self, useful, useless, outputs):
+        super().__init__()
+        self.useful, self.useless = nn.Conv2d(1, useful, 4, 4), nn.Conv2d(1, useless, 4, 4)
+        self.seen, self.unseen = nn.Linear(4 * useful, outputs), nn.Linear(4 * useless, outputs)
+
+    def forward(self, x):
+        return self.seen(self.useful(x).relu().flatten(1)) + self.unseen(self.useless(0 * x).relu().flatten(1))
 
 
 class Flip(nn.Module):
@@ -82,7 +104,7 @@ def made(name: str, **settings):
 
 
 def line(toy, *operations: str, seed: int = 0) -> Supernet:
-    return Supernet(Space(toy(one_of(*operations))), INPUTS, 4, seed=seed)
+    return Supernet(Space(toy["line"](one_of(*operations))), INPUTS, 4, seed=seed)
 
 
 def trained(method, supernet: Supernet, steps: int, seed: int = 0, lr: float = 0.1, start: int = 0, total: int = 0):
@@ -107,7 +129,7 @@ def test_the_option_that_keeps_the_information_wins(toy_parts, name, order):
     supernet = line(toy_parts, *order)
     method = made(name, **EAGER[name])
     method.prepare(supernet)
-    trained(method, supernet, 50)
+    trained(method, supernet, 40)
     good = order.index("skip_connect")
     assert method.probabilities()[0][good] > 0.8
     best = method.policy(supernet.space).most_probable(supernet.space)
@@ -393,3 +415,112 @@ def test_wrong_settings_and_batches_are_one_line(toy_parts):
 def test_every_method_names_its_source():
     sources = {entry.name: entry.source for entry in METHODS}
     assert all(sources[name] for name in [*ALONE, "once-for-both"])
+
+
+def sizes() -> Space:
+    """Widths, expansions and a kernel, and a norm that makes no difference to masked channels."""
+    block = Block(DepthwiseConv(one_of(3, 5)), MLP(one_of(1, 2, 4)), norm="batch")
+    return Space(Network(Conv3x3Stem(stride=2), (Stage(one_of(16, 8), (block,), None), Stage(one_of(8, 16), (block,)))))
+
+
+@pytest.mark.parametrize("cost", ["macs", "params"])
+def test_once_for_both_meets_its_budget(cost):
+    supernet = Supernet(sizes(), INPUTS, 4, seed=0)
+    method = made("once-for-both", budget=0.4, cost=cost, lr=0.3)
+    method.prepare(supernet)
+    paths = [supernet.space.decisions[index].path for index in method.prunable.sizes]
+    assert [path.rpartition(".")[2] for path in paths] == ["width", "expansion"] * 2
+    trained(method, supernet, 20)
+    space, report = supernet.space, method.report(supernet.space)
+    best = method.policy(space).most_probable(space)
+    assert best in space and space.genes(best) == method.outcome(space)
+    assert report["cost"] <= 0.4
+    counted = {}
+    for which, architecture in (("largest", supernet.largest()), ("outcome", best)):
+        network = supernet.extract(architecture).eval()
+        if cost == "params":
+            counted[which] = sum(parameter.numel() for parameter in network.parameters())
+        else:
+            counted[which] = sum(uses_of_layers(network))
+    assert counted["outcome"] / counted["largest"] == pytest.approx(report["cost"], rel=1e-6)
+    assert float(method.prunable.expected_cost(method.logits).detach()) == pytest.approx(0.4, abs=0.15)
+    assert sum(max(row.softmax(0)) > 0.8 for row in method.logits) >= 3
+
+
+def test_once_for_both_cuts_what_is_of_no_use(toy_parts):
+    sizes = one_of(1, 4, 8)
+    supernet = Supernet(Space(toy_parts["two"](sizes, sizes)), INPUTS, 4, seed=0)
+    method = made("once-for-both", budget=0.65, cost="params", lr=0.1)
+    method.prepare(supernet)
+    trained(method, supernet, 60, lr=0.3)
+    best = method.policy(supernet.space).most_probable(supernet.space)
+    assert best.useful == 8 and best.useless < 8
+
+
+def uses_of_layers(network: nn.Module):
+    found = []
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.register_forward_hook(lambda m, x, y: found.append(y.numel() // y.shape[1] * m.weight.numel()))
+    network(torch.zeros(1, *INPUTS))
+    return found
+
+
+def test_masks_of_an_option_give_the_network_of_that_option():
+    """At the end of the training, with all probability on some sizes, the masked network is the one that is cut."""
+    supernet = Supernet(sizes(), INPUTS, 4, seed=0).double()
+    method = made("once-for-both")
+    method.prepare(supernet)
+    images = problem(8).images.double()
+    for seed in range(4):
+        rng = Random(seed)
+        ranks = {index: rng.randrange(len(size.options)) for index, size in method.prunable.sizes.items()}
+        with torch.no_grad():
+            for logits, rank in zip(method.logits, ranks.values(), strict=True):
+                logits.fill_(-100.0)
+                logits[rank] = 100.0
+        supernet.activate(supernet.space.architecture(method.prunable.genes))
+        with torch.no_grad(), method.masked(supernet.network, 1.0):
+            masked = supernet(images)
+        chosen = method.prunable.options(ranks)
+        genes = tuple(chosen.get(index, gene) for index, gene in enumerate(method.prunable.genes))
+        supernet.activate(supernet.space.architecture(genes))
+        with torch.no_grad():
+            torch.testing.assert_close(masked, supernet(images))
+
+
+def test_importance_leads_first_and_sparsity_ends():
+    supernet = Supernet(sizes(), INPUTS, 4, seed=0)
+    method = made("once-for-both")
+    method.prepare(supernet)
+    with torch.no_grad():
+        method.logits[1].copy_(torch.tensor([0.0, 1.0, 2.0]))
+        method.importance[1].copy_(torch.tensor([0.0, -1.0, 1.0]))
+    p = method.logits[1].softmax(0)
+    importance, sparsity = method.importance[1].sigmoid(), torch.stack([p.sum(), p[1] + p[2], p[2]])
+    for progress in (0.0, 0.25, 1.0):
+        mask = method.bi_masks(progress)[1]
+        assert float(mask[0].detach()) == 1
+        torch.testing.assert_close(mask[1:], ((1 - progress) * importance + progress * sparsity)[1:])
+
+
+def test_budgets_that_can_not_be_met_are_one_line():
+    supernet = Supernet(sizes(), INPUTS, 4, seed=0)
+    method = made("once-for-both", budget=0.01)
+    with pytest.raises(SpaceError, match="can't be met: the smallest sizes cost"):
+        method.prepare(supernet)
+    kinds = Supernet(Space(dataclasses.replace(get_space("cell201").tree, cells=1, width=4)), INPUTS, 4, seed=0)
+    with pytest.raises(SpaceError, match="nothing to prune"):
+        made("once-for-both").prepare(kinds)
+
+
+@pytest.mark.parametrize("name", [*ALONE, "once-for-both"])
+def test_a_copy_learns_alone(name):
+    supernet = Supernet(sizes(), INPUTS, 4, seed=0)
+    method = made(name, **EAGER.get(name, {}))
+    method.prepare(supernet)
+    trained(method, supernet, 1)
+    before = method.state()
+    trained(copy.deepcopy(method), copy.deepcopy(supernet), 2)
+    after = method.state()
+    assert before.keys() == after.keys() and all(torch.equal(before[key], after[key]) for key in before)
