@@ -26,7 +26,7 @@ from search_spaces.weight_sharing.few_shot import split
 
 METHOD_SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "sandwich": ("sandwich", {}),
-    "sandwich, alpha-divergence": ("sandwich", {"divergence": "alpha"}),
+    "sandwich with alpha-divergence": ("sandwich", {"divergence": "alpha"}),
     "single path": ("single-path", {}),
     "fair": ("fair", {}),
     "delayed shrinking": ("delayed-shrinking", {}),
