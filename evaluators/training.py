@@ -1,5 +1,7 @@
 """Real training from scratch: the accuracy of a candidate, on validation data for selection and on test data."""
 
+import json
+import os
 import re
 import time
 from dataclasses import replace
@@ -18,6 +20,10 @@ from search_spaces.errors import SpaceError, near
 
 if TYPE_CHECKING:
     from evaluators.inherited_weights import InheritedWeights
+
+
+RUNS = "runs"
+"""The kind of artifact that keeps the metrics of each of several runs."""
 
 
 @EVALUATORS.register("training", source="Decoupled Weight Decay Regularization")
@@ -115,7 +121,20 @@ class TrainingEvaluator(Evaluator):
                 artifacts += [replace(file, kind=f"{file.kind} of another run") for file in others]
             else:  # A training at full length has nothing to go on to.
                 (context.folder / others[0].path).unlink(missing_ok=True)
+        artifacts.append(_kept_runs(proposal, context, runs))
         return Evaluation(proposal, metrics=tuple(metrics), artifacts=tuple(artifacts))
+
+
+def _kept_runs(proposal: Proposal, context: Context, runs: list[tuple[Metric, ...]]) -> Artifact:
+    """Each run's metrics, as a JSON file: {"seeds": [...], "accuracy": [...], ...}, in the order of the runs."""
+    value: dict[str, list[Any]] = {"seeds": [context.seed + number for number in range(len(runs))]}
+    value |= {same[0].name: [metric.value for metric in same] for same in zip(*runs, strict=True)}
+    length = f"-{proposal.fidelity}" if proposal.fidelity else ""
+    path = context.folder / checkpoints.FOLDER / f"{proposal.digest}{length}-runs.json"
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(value) + "\n", encoding="utf-8")
+    os.replace(draft, path)
+    return checkpoints.artifact(context.folder, path, RUNS)
 
 
 def _checkpoint(context: Context, number: int) -> Path | None:
@@ -126,4 +145,4 @@ def _checkpoint(context: Context, number: int) -> Path | None:
     return context.checkpoint.with_name(f"{stem}{suffix(number)}{checkpoints.SUFFIX}")
 
 
-__all__ = ["Training", "TrainingEvaluator", "optimizer_for", "seed_of", "wilson"]
+__all__ = ["RUNS", "Training", "TrainingEvaluator", "optimizer_for", "seed_of", "wilson"]

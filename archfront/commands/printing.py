@@ -58,21 +58,28 @@ def print_table(table: "Table") -> None:
 def front_table(front: Sequence["Point"], objectives: Sequence["Objective"], further: Sequence[str] = ()) -> "Table":
     """A front as a table: the candidate's number and digest, its objectives, then further metrics that it has.
 
-    A figure that was predicted, not measured, begins with `~`.
+    A figure that was predicted, not measured, begins with `~`; objectives whose 95 % interval is known show it.
     """
+    goals = {objective.metric for objective in objectives}
     names = list(dict.fromkeys([*(objective.metric for objective in objectives), *further]))
     names = [name for name in names if any(name in point.values for point in front)]
-    rows = [
-        [str(p.number), p.digest[:8], *("~" * (name in p.predicted) + figure(p.values.get(name)) for name in names)]
-        for p in front
-    ]
+    rows = [[str(p.number), p.digest[:8], *(_cell(p, name, name in goals) for name in names)] for p in front]
     return table_of(["candidate", "digest", *names], rows)
+
+
+def _cell(point: "Point", name: str, bounded: bool) -> str:
+    text = "~" * (name in point.predicted) + figure(point.values.get(name))
+    if not bounded or name not in point.bounds:
+        return text
+    low, high = point.bounds[name]
+    return f"{text} [{low:.3g}, {high:.3g}]"
 
 
 def point_json(point: "Point") -> dict[str, Any]:
     """A point of a front as JSON values."""
     predicted = {"predicted": sorted(point.predicted)} if point.predicted else {}
-    return {"candidate": point.number, "digest": point.digest, "metrics": point.values, **predicted}
+    intervals = {"intervals": {name: list(pair) for name, pair in point.bounds.items()}} if point.bounds else {}
+    return {"candidate": point.number, "digest": point.digest, "metrics": point.values, **intervals, **predicted}
 
 
 def figure(value: Any) -> str:

@@ -118,19 +118,19 @@ def wanted(file: Path | None, options: dict[str, Any], assignments: list[str]) -
     given = overlaid(from_file, options)
     origin = f"{file}" if file else "options"
     settings = settings_from(given, origin)
-    known = _known(settings)
+    known = known_study(settings.db, settings.study_name)
     return settings_from(overlaid(settings_of(known), given), origin) if known else settings
 
 
-def _known(settings: "Settings") -> "Study | None":
+def known_study(url: str, name: str) -> "Study | None":
     """The study to go on with, where there is one of this name."""
     from archfront.study import Database, Study
 
-    file = Database.planned(settings.db).file
+    file = Database.planned(url).file
     if file is not None and not file.exists():
         return None
-    database = Database(settings.db, read_only=True)
-    return Study(database, settings.study_name) if database.has(settings.study_name) else None
+    database = Database(url, read_only=True)
+    return Study(database, name) if database.has(name) else None
 
 
 def run_study(settings: "Settings", as_json: bool) -> None:

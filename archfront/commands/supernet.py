@@ -38,6 +38,7 @@ def train(
     seed: searching.Seed = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of each step.")] = 1,
     device: Annotated[str, typer.Option(help="Where to train: cpu, cuda or auto.")] = "auto",
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two checkpoints.")] = 15.0,
     set_: SetOne = None,
     as_json: AsJson = False,
 ) -> None:
@@ -67,7 +68,7 @@ def train(
         if not as_json:
             typer.echo(_line(progress))
 
-    training = planned.run(to, listen)
+    training = planned.run(to, every, listen)
     if as_json:
         print_json(_result(planned, to, last[-1]))
     else:
@@ -78,11 +79,10 @@ def train(
 def _before(planned: "Planned", to: Path) -> str:
     settings, training, estimate = planned.settings, planned.training, planned.estimate
     weights = sum(parameter.numel() for parameter in training.supernet.parameters())
-    begun = (
-        f"goes on from step {training.done:,} of {training.steps:,}" if training.done else f"{training.steps:,} steps"
-    )
+    begun = f"goes on from step {training.done:,} of " if training.done else ""
     return (
-        f"supernet of '{settings.space}' on {settings.data.name} by {settings.method.name}: {weights:,} weights, {begun}\n"
+        f"supernet of '{settings.space}' on {settings.data.name} by {settings.method.name}: {weights:,} weights, "
+        f"{begun}{training.steps:,} steps\n"
         f"about {duration(estimate.seconds)} on this host as it is now, and {figure(round(estimate.memory_mb, 1))} MB "
         f"beside data and program\nin {to}; Ctrl-C stops it, the same command goes on from the last checkpoint"
     )
@@ -101,7 +101,7 @@ def _result(planned: "Planned", to: Path, last: Any) -> dict[str, Any]:
         "settings": planned.settings.model_dump(),
         "estimate": asdict(planned.estimate),
         "progress": asdict(last),
-        "loss": [round(mean, 6) for _, mean in planned.training.history],
+        "loss": [mean for _, mean in planned.training.history],
     }
 
 
@@ -140,6 +140,74 @@ def search(
 
 
 @app.command()
+def rank(
+    folder: Folder,
+    networks: Annotated[int, typer.Option(min=5, help="Evenly drawn networks to train from scratch.")] = 60,
+    seeds: Annotated[int, typer.Option(help="Trainings of each.")] = 2,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of each training.")] = None,
+    truth: Annotated[
+        str | None, typer.Option(help="A study whose candidates are trained, in place of a new one.", metavar="STUDY")
+    ] = None,
+    proxies: Annotated[str, typer.Option(help="Zero-cost proxies to show beside: all, none or A,B.")] = "all",
+    workers: searching.Workers = None,
+    seed: Annotated[int, typer.Option(help="The seed of the intervals' resamples.")] = 0,
+    to: Annotated[
+        Path | None, typer.Option(help="Write the report, too: a .html, .json, .txt, .png or .svg file.")
+    ] = None,
+    db: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how well the supernet ranks networks, against trainings from scratch."""
+    from archfront.commands.results import open_named
+    from archfront.report.ranking import write_ranking
+    from archfront.supernets import ranking
+    from evaluators.inherited_weights import about_supernet
+
+    about_supernet(folder)
+    ranking.zero_cost(proxies)
+    if truth is None:
+        truth = f"{folder.resolve().name}-truth"
+        _train_truth(folder, truth, networks, seeds, epochs, workers, db, as_json)
+        found = ranking.truth_in(open_named(truth, db), most=networks)
+    else:
+        found = ranking.truth_in(open_named(truth, db))
+    report = ranking.ranked(folder, found, proxies, seed)
+    written = [str(write_ranking(report, to))] if to else []
+    if as_json:
+        print_json({**report.to_json(), "truth": truth, "notes": found.notes, "written": written})
+        return
+    typer.echo(f"{report.networks} networks, {report.trainings} trainings (study '{truth}')\n{report.table()}")
+    for note in (*found.notes, *(f"wrote {file}" for file in written)):
+        typer.echo(note)
+
+
+def _train_truth(
+    folder: Path,
+    name: str,
+    networks: int,
+    seeds: int,
+    epochs: int | None,
+    workers: int | None,
+    db: str | None,
+    quiet: bool,
+) -> None:
+    """Train what isn't trained yet of the networks that a ranking is judged by: a study like any other."""
+    from dataclasses import replace
+
+    from archfront import run
+    from archfront.commands.progress import listener
+    from archfront.study.database import DEFAULT_URL
+    from archfront.supernets import ranking
+
+    url = db or DEFAULT_URL
+    known = searching.known_study(url, name)
+    order = ranking.truth_settings(folder, networks, seeds, epochs, name, url, known).order()
+    order = replace(order, workers=workers or order.workers)
+    with listener(order, quiet=quiet) as show:
+        run.search(order, show)
+
+
+@app.command()
 def finalists(
     study: StudyName,
     top: Annotated[int, typer.Option(help="So many of the front, spread along it.")] = 5,
@@ -153,14 +221,14 @@ def finalists(
     as_json: AsJson = False,
 ) -> None:
     """Retrain the best of a front on several seeds, as a study of their own."""
+    from archfront.commands.results import open_named
     from archfront.study.database import DEFAULT_URL
     from archfront.supernets.finalists import Final, settings_for
 
     url = db or DEFAULT_URL
-    from archfront.commands.results import open_named
-
     final = Final(top, seeds, epochs, fine_tune)
-    settings = settings_for(open_named(study, db), final, to_study or f"{study}-finalists", url)
+    name = to_study or f"{study}-finalists"
+    settings = settings_for(open_named(study, db), final, name, url, searching.known_study(url, name))
     searching.run_study(settings, as_json)
 
 

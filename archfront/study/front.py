@@ -1,7 +1,7 @@
 """The Pareto front and its hypervolume, over losses (less is better)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -10,7 +10,8 @@ import numpy as np
 class Point:
     """An evaluated candidate as a point: its losses in the order of the objectives, and all its metric values.
 
-    `predicted` names the values that were worked out rather than measured.
+    `predicted` names the values that were worked out rather than measured; `bounds` are the 95 % intervals of those
+    that have one.
     """
 
     digest: str
@@ -18,6 +19,7 @@ class Point:
     losses: tuple[float, ...]
     values: dict[str, float]
     predicted: frozenset[str] = frozenset()
+    bounds: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def nondominated(losses: Sequence[Sequence[float]]) -> list[bool]:

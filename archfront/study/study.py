@@ -36,7 +36,8 @@ RUNNING = "running"
 class Row:
     """One evaluation of one candidate, without its details; `number` names it in the study.
 
-    `predicted` names those of its `values` that were worked out rather than measured.
+    `predicted` names those of its `values` that were worked out rather than measured, `bounds` has the 95 % intervals
+    of those that have one.
     """
 
     number: int
@@ -51,6 +52,7 @@ class Row:
     seconds: float
     values: dict[str, float]
     predicted: frozenset[str] = frozenset()
+    bounds: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -153,21 +155,22 @@ class Study:
         query = (
             sa.select(evaluations, candidates.c.digest).join(candidates).where(*where).order_by(evaluations.c.number)
         )
-        figures = (
-            sa.select(measurements.c.evaluation_id, measurements.c.name, measurements.c.value, measurements.c.kind)
-            .join(evaluations)
-            .join(candidates)
-            .where(*where)
-        )
+        columns = [measurements.c[name] for name in ("evaluation_id", "name", "value", "kind", "low", "high")]
+        figures = sa.select(*columns).join(evaluations).join(candidates).where(*where)
         with self.database.reading() as connection:
             values: dict[int, dict[str, float]] = {}
             predicted: dict[int, set[str]] = {}
-            for evaluation, name, value, kind in connection.execute(figures):
+            bounds: dict[int, dict[str, tuple[float, float]]] = {}
+            for evaluation, name, value, kind, low, high in connection.execute(figures):
                 values.setdefault(evaluation, {})[name] = value
                 if kind == "predicted":
                     predicted.setdefault(evaluation, set()).add(name)
-            rows = connection.execute(query)
-            return [_row(row, values.get(row.id, {}), frozenset(predicted.get(row.id, ()))) for row in rows]
+                if low is not None and high is not None:
+                    bounds.setdefault(evaluation, {})[name] = (low, high)
+            return [
+                _row(row, values.get(row.id, {}), frozenset(predicted.get(row.id, ())), bounds.get(row.id, {}))
+                for row in connection.execute(query)
+            ]
 
     def table(self, metrics: Sequence[str], after: int = -1) -> Sequence[sa.Row[Any]]:
         """The finished evaluations told after place `after`, in that order, with some of their metrics side by side.
@@ -199,7 +202,7 @@ class Study:
         for row in sorted(self.rows(statuses=[Status.OK]), key=lambda row: (row.fidelity or 10**9, row.number)):
             found = losses(row.values, objectives)
             if found is not None and feasible(row.values, self.constraints):
-                best[row.digest] = Point(row.digest, row.number, found, row.values, row.predicted)
+                best[row.digest] = Point(row.digest, row.number, found, row.values, row.predicted, row.bounds)
         return sorted(best.values(), key=lambda point: point.number)
 
     def front(self, objectives: Sequence[Objective] | None = None) -> list[Point]:
@@ -258,7 +261,7 @@ def open_study(name: str, url: str = DEFAULT_URL, read_only: bool = True) -> Stu
     return Study(Database(url, read_only=read_only), name)
 
 
-def _row(row: Any, values: dict[str, float], predicted: frozenset[str]) -> Row:
+def _row(row: Any, values: dict[str, float], predicted: frozenset[str], bounds: dict[str, tuple[float, float]]) -> Row:
     return Row(
         row.number,
         row.digest,
@@ -272,6 +275,7 @@ def _row(row: Any, values: dict[str, float], predicted: frozenset[str]) -> Row:
         row.seconds,
         values,
         predicted,
+        bounds,
     )
 
 

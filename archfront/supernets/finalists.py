@@ -6,7 +6,7 @@ from typing import Any
 
 from archfront.contracts import WrongUse
 from archfront.settings import Settings, overlaid, settings_from, settings_of
-from archfront.study import Database, Point, Study
+from archfront.study import Point, Study
 from search_spaces import canonical
 from search_spaces.registry import load_file
 
@@ -21,8 +21,8 @@ class Final:
     fine_tune: bool = False
 
 
-def settings_for(study: Study, final: Final, name: str, url: str) -> Settings:
-    """The settings of the study `name`, whose candidates are the finalists of `study`; one begun before goes on.
+def settings_for(study: Study, final: Final, name: str, url: str, begun: Study | None = None) -> Settings:
+    """The settings of the study `name`, whose candidates are the finalists of `study`; a `begun` one goes on.
 
     Space, data, objectives, constraints, device and seed are those of `study`. Raises `WrongUse` when there is no
     front, or nothing to fine-tune from.
@@ -35,7 +35,6 @@ def settings_for(study: Study, final: Final, name: str, url: str) -> Settings:
     base = settings_of(study)
     base.pop("workers", None)
     base.pop("launcher", None)
-    begun = _begun(url, name)
     texts = _given(begun) if begun is not None else [_text(study, point) for point in best(study, final.top)]
     over = {
         "name": name,
@@ -88,14 +87,6 @@ def _text(study: Study, point: Point) -> str:
     if ".py:" in study.space:
         load_file(study.space.rpartition(":")[0], "space")
     return canonical.text(canonical.from_json(study.candidate(point.digest).architecture))
-
-
-def _begun(url: str, name: str) -> Study | None:
-    file = Database.planned(url).file
-    if file is not None and not file.exists():
-        return None
-    database = Database(url, read_only=True)
-    return Study(database, name) if database.has(name) else None
 
 
 def _given(study: Study) -> list[str]:

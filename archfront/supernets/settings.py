@@ -13,6 +13,7 @@ from archfront.settings import Choice, overlaid
 from search_spaces.errors import near
 
 FILE = "supernet.json"
+USUAL = {"data": {"name": "digits"}, "method": {"name": "sandwich"}}
 LENGTHS = ("epochs", "steps", "minutes")
 """The ways to say how long a training is, of which one counts."""
 
@@ -25,8 +26,8 @@ class SupernetSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
     space: str = ""
-    data: Choice = Choice(name="digits")
-    method: Choice = Choice(name="sandwich")
+    data: Choice = Choice(name=USUAL["data"]["name"])
+    method: Choice = Choice(name=USUAL["method"]["name"])
     recipe: dict[str, Any] = {}
     epochs: int | None = Field(default=None, ge=1)
     steps: int | None = Field(default=None, ge=1)
@@ -59,7 +60,7 @@ def settled(folder: Path, given: Mapping[str, Any]) -> SupernetSettings:
     if known is None:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise WrongUse(f"{folder} holds other things; give an empty or new folder with --to")
-        return _checked(given)
+        return _checked(overlaid(USUAL, given))
     before = _checked(known)
     now = _checked(overlaid(known, given))
     for name in SupernetSettings.model_fields:

@@ -22,8 +22,8 @@ from search_spaces.weight_sharing.methods import METHODS, Method
 
 LONGER = 4
 """So many times the epochs of one network's training are a supernet's, where nothing is said."""
-EVERY_S = 15.0
-"""How often a checkpoint is written."""
+POLICY = "policy.json"
+"""What a differentiable method leaves in the folder."""
 
 
 @dataclass
@@ -35,11 +35,15 @@ class Planned:
     estimate: Estimate
     threads: int
 
-    def run(self, folder: Path, listener: Listener | None = None) -> SupernetTraining:
-        """Train to the end, from the folder's checkpoint where there is one."""
+    def run(self, folder: Path, every_s: float = 15.0, listener: Listener | None = None) -> SupernetTraining:
+        """Train to the end, from the folder's checkpoint where there is one; a new one is left every `every_s`."""
         keep(folder, self.settings)
         with threads_set(self.threads):
-            self.training.run(folder, every_s=EVERY_S, listener=listener)
+            self.training.run(folder, every_s=every_s, listener=listener)
+        # What a differentiable method has learnt of the architecture; the controller `one-shot` takes it.
+        policy = getattr(self.training.method, "policy", None)
+        if policy is not None:
+            policy(self.training.supernet.space).save(folder / POLICY)
         return self.training
 
 

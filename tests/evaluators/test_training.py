@@ -1,5 +1,6 @@
 """Real, short trainings: deterministic, resumable, and every failure an outcome."""
 
+import json
 from dataclasses import replace
 from hashlib import sha256
 from itertools import pairwise
@@ -218,7 +219,9 @@ def test_several_seeds_give_the_mean_of_single_trainings(tmp_path: Path, digits:
     assert middle.provenance.protocol.endswith("seed=0 seeds=3")
     best = max(range(3), key=runs.__getitem__)
     assert same(weights(tmp_path / "all", several), weights(tmp_path / str(best), single[best]))
-    assert len(list((tmp_path / "all" / "checkpoints").iterdir())) == 1
+    kept = json.loads((tmp_path / "all" / several.artifacts[-1].path).read_text())
+    assert kept["accuracy"] == runs and kept["seeds"] == [0, 1, 2]
+    assert len(list((tmp_path / "all" / "checkpoints").iterdir())) == 2
 
 
 def test_several_seeds_go_on_each_from_its_own_checkpoint(tmp_path: Path, digits: DataSet) -> None:
