@@ -28,6 +28,8 @@ COLLAPSE = (
 class Mixing(Differentiable):
     """A method whose steps mix all options of decisions that lie apart."""
 
+    one_draw = True
+
     def outputs(self, supernet: Supernet, draw: Draw, images: Tensor, rng: Random) -> Tensor:
         """The outputs (n, classes) with mixtures where they can be, gates elsewhere."""
         places = self.relaxed.places.of(supernet, supernet.space.architecture(draw.genes))

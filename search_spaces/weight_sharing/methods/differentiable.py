@@ -6,9 +6,10 @@ methods in their usual form differentiates through the weights' step. What is le
 from which the controller `one-shot` proposes architectures.
 """
 
+from copy import copy
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +48,8 @@ class Differentiable(Method):
     """
 
     held_out = 0.5
+    one_draw: ClassVar[bool] = False
+    """Whether a step's logits and weights learn from one draw, which halves the networks that have to be made."""
 
     def __init__(self, lr: float, weight_decay: float, betas: tuple[float, float], warm_up: float) -> None:
         self._adam = {"lr": positive("lr", lr), "weight_decay": positive("weight_decay", weight_decay, zero=True)}
@@ -73,10 +76,12 @@ class Differentiable(Method):
     ) -> list[float]:
         """Move the logits, then the weights; the losses are those of the batch and of its held-out pictures."""
         losses = []
+        first, second = Random(rng.getrandbits(60)), Random(rng.getrandbits(60))
         if progress >= self.warm_up:
             if batch.held_out is None:
                 raise SpaceError(f"the method '{self.name}' needs held-out pictures; give Batch.held_out")
-            losses.append(self.learn(supernet, batch.held_out, rng, progress))
+            losses.append(self.learn(supernet, batch.held_out, copy(first), progress))
+        rng = first if self.one_draw else second
         optimizer.zero_grad(set_to_none=True)
         with torch.no_grad():
             draw = self.draw(supernet, rng, progress)
