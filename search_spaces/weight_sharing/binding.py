@@ -1,12 +1,13 @@
 """The shared tensors, and what makes them a stand-alone network's: slices, bound into its modules."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+import torch
 from torch import Tensor, nn
 
 from search_spaces.weight_sharing import kernel_transformations as kernels
-from search_spaces.weight_sharing.recording import Piece, sliced
+from search_spaces.weight_sharing.recording import Piece
 
 
 class Store(nn.Module):
@@ -77,59 +78,60 @@ class Slice:
         assert whole is not None
         self.piece, self.whole = piece, whole
         self.steps = store.steps(piece)
-        self.index = piece.index(tuple(whole.shape))
+        self._index = piece.index(tuple(whole.shape))
         if self.steps:
-            assert self.index is not None
-            self.index = self.index[:2]  # The kernel's sides are the steps' to crop.
-        self.view = self.index is None or (piece.chunks == 1 and not self.steps)
-        """Whether it is the store's memory, so that it follows the store's changes by itself."""
+            assert self._index is not None
+            self._index = self._index[:2]  # The kernel's sides are the steps' to crop.
+        self._chunks = 1 if self._index is None else piece.chunks
+        self.computed = bool(self.steps) or self._chunks > 1
+        """Whether it has memory of its own; else it is a view of the store's, and follows that by itself."""
+        self._view = whole
+
+    def look(self) -> None:
+        """Take the view of the store's tensor that `value` is made from."""
+        if self._chunks > 1:
+            self._view = self.whole.unflatten(0, (self._chunks, -1))[(slice(None), *(self._index or ()))]
+        else:
+            self._view = self.whole if self._index is None else self.whole[self._index]
 
     def value(self) -> Tensor:
-        """The tensor, through which gradients reach the store's when they are enabled."""
+        """The tensor, through which gradients reach the store's if they were enabled when it looked."""
         if self.steps:
-            return kernels.transformed(self.whole[self.index], self.steps)
-        return sliced(self.whole, self.index, self.piece.chunks)
+            return kernels.transformed(self._view, self.steps)
+        return self._view if self._chunks == 1 else self._view.flatten(0, 1)
 
     def bind(self) -> None:
         """Put the tensor into its network."""
         self.piece.home[self.piece.attribute] = self.value()
 
 
-@dataclass
 class Subnet:
-    """A stand-alone network whose tensors are slices of the store's."""
+    """A stand-alone network whose tensors are slices of a store's.
 
-    network: nn.Module
-    pieces: list[Piece]
+    Views are made once, and again where the store's tensors have moved: they see changes by themselves, and
+    gradients pass through them as often as one likes. Only what has memory of its own is made for every pass.
+    """
 
-    def __post_init__(self) -> None:
-        self._views: list[Slice] = []
-        self._copies: list[Slice] = []
-        self._bound: list[int] = []
-
-    def connect(self, store: Store) -> None:
-        """Find the store's tensor and the slice of it for each of the network's."""
-        for piece in self.pieces:
-            found = Slice(piece, store)
-            (self._views if found.view else self._copies).append(found)
+    def __init__(self, network: nn.Module, pieces: list[Piece], store: Store) -> None:
+        self.network, self.pieces = network, pieces
+        self._slices = [Slice(piece, store) for piece in pieces]
+        self._computed = [found for found in self._slices if found.computed]
+        self._wholes = [found.whole for found in self._slices]
+        self._memory: list[int] = []
+        self._learning: list[bool] | None = None
+        """Which of the store's tensors took gradients when the views were made; None where none were enabled."""
 
     def bind(self) -> None:
-        """Put the slices into the network; gradients reach the store when they are enabled now."""
-        for view in self._views:
-            view.bind()
-        self._bound = self._memory()
-        self._bind_copies()
-
-    def refresh(self) -> None:
-        """As `bind`, for when no gradients are wanted: slices that are views see the store's changes by themselves."""
-        if self._bound != self._memory():
-            self.bind()
+        """Put the tensors into the network; gradients reach the store when they are enabled now."""
+        memory = list(map(Tensor.data_ptr, self._wholes))
+        learning = [whole.requires_grad for whole in self._wholes] if torch.is_grad_enabled() else None
+        if memory != self._memory or (learning is not None and learning != self._learning):
+            # Views that are made in inference mode could never be used outside of it.
+            with torch.inference_mode(False), torch.set_grad_enabled(learning is not None):
+                for found in self._slices:
+                    found.look()
+                    found.bind()
+            self._memory, self._learning = memory, learning
         else:
-            self._bind_copies()
-
-    def _bind_copies(self) -> None:
-        for copy in self._copies:
-            copy.bind()
-
-    def _memory(self) -> list[int]:
-        return [view.whole.data_ptr() for view in self._views]
+            for found in self._computed:
+                found.bind()

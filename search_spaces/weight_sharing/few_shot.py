@@ -60,7 +60,9 @@ def _take_over(found: Supernet, known: Supernet) -> None:
         former = replace(piece, key=key.partition(SEPARATOR)[2])
         target = found.store.tensor(key)
         if target is not None and known.store.tensor(former.key) is not None:
-            target.copy_(Slice(former, known.store).value())
+            source = Slice(former, known.store)
+            source.look()
+            target.copy_(source.value())
     for key, matrix in found.store.matrices():
         former_matrix = known.store.tensor(key.partition(SEPARATOR)[2])
         if former_matrix is not None:

@@ -58,6 +58,7 @@ class Supernet(nn.Module):
         self._split = None if split is None else Split(space, split)
         self.store = Store()
         self._subnets: OrderedDict[str, Subnet] = OrderedDict()
+        self._texts: dict[int, tuple[Any, str]] = {}
         self._active: Subnet | None = None
         self.architecture: Any = None
         self._fill(seed)
@@ -82,7 +83,7 @@ class Supernet(nn.Module):
 
     def activate(self, architecture: Any) -> None:
         """Let `forward` run this architecture; raises `SpaceError` where it isn't in the space, or doesn't build."""
-        text = canonical.text(architecture)
+        text = self._text_of(architecture)
         subnet = self._subnets.get(text)
         if subnet is None:
             self.space.genes(architecture)
@@ -93,15 +94,24 @@ class Supernet(nn.Module):
             self._subnets.move_to_end(text)
         self._active, self.architecture = subnet, architecture
 
+    def _text_of(self, architecture: Any) -> str:
+        """The architecture's text, remembered for the objects that came last: writing it takes most of a switch."""
+        known = self._texts.get(id(architecture))
+        if known is not None and known[0] is architecture:
+            return known[1]
+        if len(self._texts) >= self.keep:
+            self._texts.clear()
+        text = canonical.text(architecture)
+        self._texts[id(architecture)] = architecture, text
+        return text
+
     def _made(self, architecture: Any) -> Subnet:
         network, pieces = self._recorded(architecture, 0)
         self._grow(pieces)
         first = next(iter(self.store.parameters()), None)
         if first is not None:
             network.to(device=first.device, dtype=first.dtype)
-        subnet = Subnet(network, pieces)
-        subnet.connect(self.store)
-        return subnet
+        return Subnet(network, pieces, self.store)
 
     def _grow(self, pieces: list[Piece]) -> None:
         """Add what the covering architectures didn't show; such weights are new to an optimizer."""
@@ -127,10 +137,7 @@ class Supernet(nn.Module):
     def network(self) -> nn.Module:
         """The active network, whose tensors are slices of the store's."""
         subnet = self._subnet()
-        if torch.is_grad_enabled():
-            subnet.bind()  # A graph is for one backward pass.
-        else:
-            subnet.refresh()
+        subnet.bind()
         return subnet.network
 
     @property
@@ -184,7 +191,7 @@ class Supernet(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy makes its networks anew, on slices of its own weights.
-        return {**self.__dict__, "_subnets": OrderedDict(), "_active": None}
+        return {**self.__dict__, "_subnets": OrderedDict(), "_texts": {}, "_active": None}
 
     def _forget(self) -> None:
         """Drop the networks that were made; the store's tensors may be others now."""
