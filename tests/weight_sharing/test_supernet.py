@@ -230,6 +230,35 @@ def test_weights_survive_checkpoints_and_moves():
         assert torch.equal(expected, copied(x))
 
 
+def test_gradients_come_through_views_that_are_kept():
+    """Pass after pass, after steps of the optimizer, evaluations between, and as weights are frozen and thawed."""
+    supernet = Supernet(network(Block(SelfAttention(one_of(2, 4)), GLU(one_of(1, 2)))), (1, 6, 6), 4, seed=0).double()
+    optimizer = torch.optim.SGD(supernet.parameters(), lr=0.01, momentum=0.9)
+    generator = torch.Generator().manual_seed(0)
+    for step in range(3):
+        for architecture in (supernet.smallest(), supernet.largest(), supernet.smallest()):
+            x = torch.randn(2, 1, 6, 6, generator=generator, dtype=torch.float64)
+            supernet.activate(architecture)
+            with torch.inference_mode():
+                supernet.eval()(x)
+            supernet.train().zero_grad(set_to_none=True)
+            for _ in range(2):
+                supernet(x).square().sum().backward()
+            extracted = supernet.extract(architecture)
+            (2 * extracted(x).square().sum()).backward()
+            found = supernet.slices({k: p.grad for k, p in supernet.store.named_parameters() if p.grad is not None})
+            for name, parameter in extracted.named_parameters():
+                assert torch.allclose(found[name], parameter.grad, rtol=1e-9, atol=1e-10), (step, name)
+            optimizer.step()
+    frozen = next(iter(supernet.store.parameters())).requires_grad_(False)
+    supernet.zero_grad(set_to_none=True)
+    supernet(x).sum().backward()
+    assert frozen.grad is None
+    frozen.requires_grad_(True)
+    supernet(x).sum().backward()
+    assert frozen.grad is not None
+
+
 def test_equal_seeds_give_equal_weights_and_leave_the_generator_alone():
     space = network(Block(one_of(DepthwiseConv(one_of(3, 5)), WindowAttention(2)), GLU(one_of(1, 2))))
     state = torch.get_rng_state()
