@@ -2,7 +2,8 @@
 
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,7 +22,8 @@ TOLERANCE = 1e-3
 class Policy:
     """Probabilities `[decision][option]` for a space whose fingerprint is `fingerprint`, learnt by `method`.
 
-    `decisions` are (path, labels of the options) of each decision, so that the file tells what it is about.
+    `decisions` are (path, labels of the options) of each decision, so that the file tells what it is about; `report`
+    is what else the method says of the outcome, as JSON values.
     """
 
     method: str
@@ -29,6 +31,7 @@ class Policy:
     fingerprint: str
     decisions: tuple[tuple[str, tuple[str, ...]], ...]
     probabilities: tuple[tuple[float, ...], ...]
+    report: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, space: SearchSpace, method: str, probabilities: Any) -> "Policy":
@@ -44,6 +47,7 @@ class Policy:
             "method": self.method,
             "space": self.space,
             "fingerprint": self.fingerprint,
+            "report": dict(self.report),
             "decisions": [
                 {"path": path, "options": list(labels), "probabilities": list(row)} for (path, labels), row in rows
             ],

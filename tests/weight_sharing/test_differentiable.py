@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import functools
 import json
 import warnings
 from random import Random
@@ -101,6 +102,28 @@ def made(name: str, **settings):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return METHODS.get(name)(**settings)
+
+
+@functools.cache
+def first(space) -> Supernet:
+    return Supernet(space(), INPUTS, 4, seed=0)
+
+
+def fresh(space) -> Supernet:
+    """A supernet of the space that a function gives; what a test does to it stays in the test."""
+    return copy.deepcopy(first(space))
+
+
+def cells() -> Space:
+    return Space(dataclasses.replace(get_space("cell201").tree, cells=1, width=4), "cell201")
+
+
+def ruled() -> Space:
+    def holds(network) -> bool:
+        blocks = network.stages[0].blocks
+        return len(blocks) == 1 or blocks[0].norm.name == "batch"
+
+    return staged().where(holds, "layer only alone")
 
 
 def line(toy, *operations: str, seed: int = 0) -> Supernet:
@@ -235,7 +258,7 @@ def staged() -> Space:
 
 
 def test_decisions_are_found_in_the_modules_that_they_make():
-    supernet = Supernet(staged(), INPUTS, 4, seed=0)
+    supernet = fresh(staged)
     places = Places()
     for seed in range(6):
         architecture = supernet.space.sample(seed)
@@ -263,10 +286,7 @@ def test_decisions_are_found_in_the_modules_that_they_make():
 @pytest.mark.parametrize("name", ALONE)
 def test_every_decision_of_a_staged_space_learns(name):
     """Also under a rule, which bans what a mixture would need."""
-    space = staged().where(
-        lambda n: len(n.stages[0].blocks) == 1 or n.stages[0].blocks[0].norm.name == "batch", "layer only alone"
-    )
-    supernet = Supernet(space, INPUTS, 4, seed=0)
+    supernet = fresh(ruled)
     method = made(name, **{**EAGER[name], "lr": 0.01})
     method.prepare(supernet)
     before = {key: value.clone() for key, value in supernet.state_dict().items()}
@@ -278,8 +298,8 @@ def test_every_decision_of_a_staged_space_learns(name):
 
 
 def test_cells_mix_all_edges_at_once():
-    space = Space(dataclasses.replace(get_space("cell201").tree, cells=1, width=4), "cell201")
-    supernet = Supernet(space, (1, 8, 8), 4, seed=0)
+    supernet = fresh(cells)
+    space = supernet.space
     architecture = space.sample(0)
     places = Places().of(supernet, architecture)
     assert apart(places, Random(0)) == [0, 1, 2, 3, 4, 5]
@@ -300,12 +320,11 @@ def test_a_restored_method_goes_on_exactly(name):
     settings = EAGER.get(name, {"lr": 0.1})
 
     def start():
-        supernet = copy.deepcopy(made_once)
+        supernet = fresh(staged)
         method = made(name, **settings)
         method.prepare(supernet)
         return supernet, method
 
-    made_once = Supernet(staged(), INPUTS, 4, seed=0)
     supernet, method = start()
     trained(method, supernet, 4)
     half, first = start()
@@ -375,13 +394,14 @@ def test_wrong_tables_are_one_line(tmp_path):
 def test_darts_warns_and_counts_skips():
     with pytest.warns(UserWarning, match="collapse to skips"):
         method = METHODS.get("darts")()
-    space = Space(dataclasses.replace(get_space("cell201").tree, cells=1, width=4), "cell201")
-    supernet = Supernet(space, INPUTS, 4, seed=0)
+    supernet = fresh(cells)
+    space = supernet.space
     method.prepare(supernet)
     with torch.no_grad():
         for logits, option in zip(method.logits, (0, 1, 2, 3, 4, 1), strict=True):
             logits[option] = 3.0
-    report = method.report(space)
+    with pytest.warns(UserWarning, match="collapsed: 4 of 6 choices"):
+        report = method.policy(space).report
     assert (report["skips"], report["choices"]) == (4, 6)
     assert report["where"][1] == "op_0_2: skip_connect"
 
@@ -425,14 +445,14 @@ def sizes() -> Space:
 
 @pytest.mark.parametrize("cost", ["macs", "params"])
 def test_once_for_both_meets_its_budget(cost):
-    supernet = Supernet(sizes(), INPUTS, 4, seed=0)
+    supernet = fresh(sizes)
     method = made("once-for-both", budget=0.4, cost=cost, lr=0.3)
     method.prepare(supernet)
     paths = [supernet.space.decisions[index].path for index in method.prunable.sizes]
     assert [path.rpartition(".")[2] for path in paths] == ["width", "expansion"] * 2
     trained(method, supernet, 20)
-    space, report = supernet.space, method.report(supernet.space)
-    best = method.policy(space).most_probable(space)
+    space, policy = supernet.space, method.policy(supernet.space)
+    report, best = policy.report, policy.most_probable(space)
     assert best in space and space.genes(best) == method.outcome(space)
     assert report["cost"] <= 0.4
     counted = {}
@@ -468,7 +488,7 @@ def uses_of_layers(network: nn.Module):
 
 def test_masks_of_an_option_give_the_network_of_that_option():
     """At the end of the training, with all probability on some sizes, the masked network is the one that is cut."""
-    supernet = Supernet(sizes(), INPUTS, 4, seed=0).double()
+    supernet = fresh(sizes).double()
     method = made("once-for-both")
     method.prepare(supernet)
     images = problem(8).images.double()
@@ -490,7 +510,7 @@ def test_masks_of_an_option_give_the_network_of_that_option():
 
 
 def test_importance_leads_first_and_sparsity_ends():
-    supernet = Supernet(sizes(), INPUTS, 4, seed=0)
+    supernet = fresh(sizes)
     method = made("once-for-both")
     method.prepare(supernet)
     with torch.no_grad():
@@ -505,18 +525,17 @@ def test_importance_leads_first_and_sparsity_ends():
 
 
 def test_budgets_that_can_not_be_met_are_one_line():
-    supernet = Supernet(sizes(), INPUTS, 4, seed=0)
+    supernet = fresh(sizes)
     method = made("once-for-both", budget=0.01)
     with pytest.raises(SpaceError, match="can't be met: the smallest sizes cost"):
         method.prepare(supernet)
-    kinds = Supernet(Space(dataclasses.replace(get_space("cell201").tree, cells=1, width=4)), INPUTS, 4, seed=0)
     with pytest.raises(SpaceError, match="nothing to prune"):
-        made("once-for-both").prepare(kinds)
+        made("once-for-both").prepare(fresh(cells))
 
 
 @pytest.mark.parametrize("name", [*ALONE, "once-for-both"])
 def test_a_copy_learns_alone(name):
-    supernet = Supernet(sizes(), INPUTS, 4, seed=0)
+    supernet = fresh(sizes)
     method = made(name, **EAGER.get(name, {}))
     method.prepare(supernet)
     trained(method, supernet, 1)

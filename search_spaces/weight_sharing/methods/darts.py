@@ -14,6 +14,8 @@ from random import Random
 from torch import Tensor
 
 from search_spaces.decisions import INACTIVE
+from search_spaces.policy import Policy
+from search_spaces.space import Space
 from search_spaces.weight_sharing.methods.base import METHODS
 from search_spaces.weight_sharing.methods.differentiable import Differentiable, Draw
 from search_spaces.weight_sharing.relaxation import apart
@@ -53,3 +55,11 @@ class DARTS(Mixing):
         """`lr`, `weight_decay` and `beta1` are of the logits' Adam; `warm_up` is a share of the training."""
         super().__init__(lr, weight_decay, (beta1, 0.999), warm_up)
         warnings.warn(COLLAPSE, stacklevel=2)
+
+    def policy(self, space: Space) -> Policy:
+        """What was learnt; warns where more than half of the choices that could skip do."""
+        found = super().policy(space)
+        if found.report["share"] > 0.5:
+            counted = f"{found.report['skips']} of {found.report['choices']}"
+            warnings.warn(f"DARTS has collapsed: {counted} choices took a parameter-free option", stacklevel=2)
+        return found

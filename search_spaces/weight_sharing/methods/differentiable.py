@@ -7,7 +7,7 @@ from which the controller `one-shot` proposes architectures.
 """
 
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, ClassVar
 
@@ -140,12 +140,9 @@ class Differentiable(Method):
         return [functional.softmax(logits.detach().double(), 0).tolist() for logits in self.logits]
 
     def policy(self, space: Space) -> Policy:
-        """What was learnt, for the controller `one-shot`."""
-        return Policy.of(space, self.name, self.probabilities())
-
-    def report(self, space: Space) -> dict[str, Any]:
-        """What to say of the outcome, as JSON values: see `count_skips`."""
-        return count_skips(space, self.policy(space))
+        """What was learnt, for the controller `one-shot`; its report counts the skips (`count_skips`)."""
+        found = Policy.of(space, self.name, self.probabilities())
+        return replace(found, report=count_skips(space, found))
 
     def state(self) -> dict[str, Tensor]:
         return adam_state(self.logits, self.optimizer)

@@ -18,6 +18,7 @@ the cost.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from math import pi
 from random import Random
 from typing import Any
@@ -169,7 +170,10 @@ class OnceForBoth(Method):
         return tuple(chosen.get(index, gene) for index, gene in enumerate(found.genes))
 
     def policy(self, space: Space) -> Policy:
-        """What was learnt, for the controller `one-shot`; its most probable architecture is the outcome."""
+        """What was learnt, for the controller `one-shot`; its most probable architecture is the outcome.
+
+        Its report says what that costs, as a share of the largest network's cost, and counts the skips.
+        """
         genes = self.outcome(space)
         rows = [self._even(len(d.options), gene) for d, gene in zip(space.decisions, genes, strict=True)]
         for (index, size), logits in zip(self.prunable.sizes.items(), self.logits, strict=True):
@@ -179,19 +183,15 @@ class OnceForBoth(Method):
             best = max(range(len(row)), key=row.__getitem__)
             row[best], row[genes[index]] = row[genes[index]], row[best]
             rows[index] = row
-        return Policy.of(space, self.name, rows)
+        found = Policy.of(space, self.name, rows)
+        ranks = {index: size.options.index(genes[index]) for index, size in self.prunable.sizes.items()}
+        cost = self.prunable.cost_at(space, ranks)
+        return replace(found, report={"cost": cost, "budget": self.budget, **count_skips(space, found)})
 
     @staticmethod
     def _even(count: int, gene: int) -> list[float]:
         """All for the option that the largest network takes; even chances where it decides nothing."""
         return [1 / count] * count if gene == INACTIVE else [float(option == gene) for option in range(count)]
-
-    def report(self, space: Space) -> dict[str, Any]:
-        """What to say of the outcome, as JSON values: its cost as a share of the largest network's, and the skips."""
-        genes, found = self.outcome(space), self.prunable
-        ranks = {index: size.options.index(genes[index]) for index, size in found.sizes.items()}
-        skips = count_skips(space, self.policy(space))
-        return {"cost": found.cost_at(space, ranks), "budget": self.budget, **skips}
 
     def state(self) -> dict[str, Tensor]:
         return adam_state([*self.logits, *self.importance], self.optimizer)
