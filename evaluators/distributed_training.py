@@ -7,10 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import ray
 import torch
-from ray import train
-from ray.train.torch import TorchTrainer
 from torch import distributed, nn
 
 from archfront.contracts import WrongUse
@@ -117,6 +114,10 @@ def run_distributed(
     """
     _check(training, workers)
     training.restore(folder)
+    try:
+        import ray  # Takes seconds, and isn't always installed.
+    except ImportError:
+        raise WrongUse("several workers need Ray; install it with: pip install 'archfront[ray]'") from None
     started, over = not ray.is_initialized(), threading.Event()
     if started:
         local: dict[str, Any] = {"num_cpus": workers * threads, "include_dashboard": False}
@@ -140,6 +141,9 @@ def run_distributed(
 def _on_workers(
     training: SupernetTraining, folder: Path, workers: int, threads: int, settings: Mapping[str, Any]
 ) -> dict[str, str]:
+    from ray import train
+    from ray.train.torch import TorchTrainer
+
     config = {"about": training.about, "folder": str(folder.resolve()), "threads": threads, "device": training.device}
     gpu = training.device == "cuda"
     trainer = TorchTrainer(
