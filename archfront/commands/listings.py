@@ -30,9 +30,9 @@ def blocks(
         raise SpaceError(f"no family of parts is named '{family}'; {near(family, FAMILIES)}")
     rows = []
     for name in [family] if family else FAMILIES:
-        for entry in _matching(FAMILIES[name], pattern):
+        for entry in matching(FAMILIES[name], pattern):
             fields = ", ".join(fields_of(entry.value))
-            told = {"fields": fields, "supernet": manner(entry.value), **_told(entry)}
+            told = {"fields": fields, "supernet": manner(entry.value), **described(entry)}
             rows.append({"family": name, "name": entry.name, **told})
     print_rows(rows, as_json, f"no part's name matches '{pattern}'")
 
@@ -45,9 +45,9 @@ def spaces(
     from search_spaces.spaces import SPACES, get_space
 
     rows = []
-    for entry in _matching(SPACES, pattern):
+    for entry in matching(SPACES, pattern):
         space = get_space(entry.name)
-        rows.append({"name": entry.name, "size": space.size(), "decisions": len(space.decisions), **_told(entry)})
+        rows.append({"name": entry.name, "size": space.size(), "decisions": len(space.decisions), **described(entry)})
     print_rows(rows, as_json, f"no space's name matches '{pattern}'")
 
 
@@ -56,8 +56,8 @@ def controllers(pattern: Pattern = "*", as_json: AsJson = False) -> None:
     from controllers import CONTROLLERS, Controller
 
     rows = [
-        {"name": entry.name, "settings": _settings(entry.value, beyond=Controller), **_told(entry)}
-        for entry in _matching(CONTROLLERS, pattern)
+        {"name": entry.name, "settings": settings_of(entry.value, beyond=Controller), **described(entry)}
+        for entry in matching(CONTROLLERS, pattern)
     ]
     print_rows(rows, as_json, f"no controller's name matches '{pattern}'")
 
@@ -67,8 +67,8 @@ def evaluators(pattern: Pattern = "*", as_json: AsJson = False) -> None:
     from evaluators.base import EVALUATORS
 
     rows = [
-        {"name": entry.name, "resource": entry.value.resource, "settings": _settings(entry.value), **_told(entry)}
-        for entry in _matching(EVALUATORS, pattern)
+        {"name": entry.name, "resource": entry.value.resource, "settings": settings_of(entry.value), **described(entry)}
+        for entry in matching(EVALUATORS, pattern)
     ]
     print_rows(rows, as_json, f"no evaluator's name matches '{pattern}'")
 
@@ -92,18 +92,19 @@ def _wild(pattern: str) -> bool:
     return any(sign in pattern for sign in "*?[")
 
 
-def _matching(registry: Any, pattern: str) -> Iterable["Entry[Any]"]:
+def matching(registry: Any, pattern: str) -> Iterable["Entry[Any]"]:
     """The entries whose names fit; a name without wildcards that there isn't raises with the near ones."""
     if _wild(pattern):
         return [registry.entry(name) for name in registry.names(pattern)]
     return [registry.entry(pattern)]
 
 
-def _told(entry: "Entry[Any]") -> dict[str, str]:
+def described(entry: "Entry[Any]") -> dict[str, str]:
+    """What every listing says of an entry."""
     return {"source": entry.source or "-", "about": entry.about}
 
 
-def _settings(cls: type, beyond: type | None = None) -> str:
+def settings_of(cls: type, beyond: type | None = None) -> str:
     """The settings that the class takes in its constructor, with their defaults."""
     from inspect import Parameter, signature
 

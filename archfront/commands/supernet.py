@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from archfront.commands import search as searching
-from archfront.commands.printing import AsJson, DatabaseUrl, StudyName, duration, figure, print_json
+from archfront.commands.listings import Pattern, described, matching, settings_of
+from archfront.commands.printing import AsJson, DatabaseUrl, StudyName, duration, figure, print_json, print_rows
 
 if TYPE_CHECKING:
     from archfront.supernets.training import Planned
@@ -36,6 +37,13 @@ def train(
     steps: Annotated[int | None, typer.Option(help="Steps, in place of epochs.")] = None,
     minutes: Annotated[float | None, typer.Option(help="As many epochs as take so long, by the estimate.")] = None,
     seed: searching.Seed = None,
+    start: Annotated[
+        str | None, typer.Option(help="Begin with the weights of the supernet in this folder.", metavar="FOLDER")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="A decision whose options get weights of their own, or auto.", metavar="PATH")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Workers that share each batch, on Ray.")] = 1,
     threads: Annotated[int, typer.Option(min=1, help="Threads of each step.")] = 1,
     device: Annotated[str, typer.Option(help="Where to train: cpu, cuda or auto.")] = "auto",
     every: Annotated[float, typer.Option(min=0.1, help="Seconds between two checkpoints.")] = 15.0,
@@ -45,7 +53,7 @@ def train(
     """Train a supernet, or go on with it where it stopped."""
     from archfront.settings import assignment, overlaid
     from archfront.supernets.settings import settled
-    from archfront.supernets.training import plan
+    from archfront.supernets.training import POLICY, plan
 
     given: dict[str, Any] = {
         "space": space,
@@ -55,10 +63,12 @@ def train(
         "steps": steps,
         "minutes": minutes,
         "seed": seed,
+        "start": start,
+        "split": split,
     }
     for text in set_ or []:
         given = overlaid(given, assignment(text))
-    planned = plan(settled(to, given), to, device, threads)
+    planned = plan(settled(to, given), to, device, threads, workers)
     if not as_json:
         typer.echo(_before(planned, to))
     last: list[Any] = []
@@ -72,8 +82,11 @@ def train(
     if as_json:
         print_json(_result(planned, to, last[-1]))
     else:
+        for name, value in planned.learnt().items():
+            typer.echo(f"{name}: {value}")
         typer.echo(f"trained {training.done} of {training.steps} steps; next:")
-        typer.echo(f"  archfront supernet search {to} --evaluations 200")
+        policy = f" --controller one-shot --set controller.policy={to / POLICY}" if (to / POLICY).exists() else ""
+        typer.echo(f"  archfront supernet search {to} --evaluations 200{policy}")
 
 
 def _before(planned: "Planned", to: Path) -> str:
@@ -101,8 +114,18 @@ def _result(planned: "Planned", to: Path, last: Any) -> dict[str, Any]:
         "settings": planned.settings.model_dump(),
         "estimate": asdict(planned.estimate),
         "progress": asdict(last),
+        "learnt": planned.learnt(),
         "loss": [mean for _, mean in planned.training.history],
     }
+
+
+@app.command()
+def methods(pattern: Pattern = "*", as_json: AsJson = False) -> None:
+    """List the ways to train a supernet, each with its source."""
+    from search_spaces.weight_sharing.methods import METHODS
+
+    rows = [{"name": e.name, "settings": settings_of(e.value), **described(e)} for e in matching(METHODS, pattern)]
+    print_rows(rows, as_json, f"no training method's name matches '{pattern}'")
 
 
 @app.command()

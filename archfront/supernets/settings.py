@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from archfront.contracts import WrongUse
 from archfront.settings import Choice, overlaid
+from evaluators.inherited_weights import about_supernet
 from search_spaces.errors import near
 
 FILE = "supernet.json"
-USUAL = {"data": {"name": "digits"}, "method": {"name": "sandwich"}}
+USUAL: dict[str, Any] = {"data": {"name": "digits"}, "method": {"name": "sandwich"}}
 LENGTHS = ("epochs", "steps", "minutes")
 """The ways to say how long a training is, of which one counts."""
 
@@ -21,7 +22,9 @@ LENGTHS = ("epochs", "steps", "minutes")
 class SupernetSettings(BaseModel):
     """Everything that makes a supernet. Where no length is given, it is four times that of one network's training.
 
-    `minutes` is turned into epochs by the estimate, once, on the host where the training starts.
+    `minutes` is turned into epochs by the estimate, once, on the host where the training starts. `start` is the folder
+    of a trained supernet whose weights this one begins with; `split` the path of a decision whose options are to have
+    weights of their own, or "auto" for one that suits.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -34,6 +37,7 @@ class SupernetSettings(BaseModel):
     minutes: float | None = Field(default=None, gt=0)
     kernel_transformations: bool = False
     split: str | None = None
+    start: str = ""
     seed: int = Field(default=0, ge=0, lt=2**31)
 
     @field_validator("data", "method", mode="before")
@@ -60,8 +64,10 @@ def settled(folder: Path, given: Mapping[str, Any]) -> SupernetSettings:
     if known is None:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise WrongUse(f"{folder} holds other things; give an empty or new folder with --to")
-        return _checked(overlaid(USUAL, given))
+        return _checked(overlaid(_usual(given), given))
     before = _checked(known)
+    if given.get("split") == "auto":
+        given = {**given, "split": before.split}
     now = _checked(overlaid(known, given))
     for name in SupernetSettings.model_fields:
         left, right = (getattr(settings, name) for settings in (before, now))
@@ -71,6 +77,14 @@ def settled(folder: Path, given: Mapping[str, Any]) -> SupernetSettings:
                 "same, or train another in another folder"
             )
     return before
+
+
+def _usual(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What counts where nothing is said: of a supernet that starts from another one, its space and data."""
+    if not given.get("start"):
+        return USUAL
+    about = about_supernet(Path(str(given["start"])))
+    return {**USUAL, "space": about["space"], "data": {"name": about["data"], **about["data_settings"]}}
 
 
 def keep(folder: Path, settings: SupernetSettings) -> None:

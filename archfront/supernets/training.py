@@ -3,6 +3,7 @@
 import inspect
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,16 @@ from archfront.contracts import WrongUse
 from archfront.supernets.settings import SupernetSettings, keep
 from evaluators.candidate_training import threads_set, training_device
 from evaluators.datasets import DataSet, load
-from evaluators.inherited_weights import train_digest
+from evaluators.inherited_weights import about_supernet, check_data, train_digest
 from evaluators.recipe import FIELDS, Recipe, default_recipe
 from evaluators.supernet_estimate import Estimate
-from evaluators.supernet_training import Listener, SupernetTraining
+from evaluators.supernet_training import Listener, SupernetTraining, load_supernet
 from search_spaces.errors import near
-from search_spaces.space import SearchSpace
+from search_spaces.space import Space
 from search_spaces.spaces import default_space, get_space
 from search_spaces.weight_sharing import Supernet
+from search_spaces.weight_sharing.few_shot import decision_to_split
+from search_spaces.weight_sharing.few_shot import split as few_shot_split
 from search_spaces.weight_sharing.methods import METHODS, Method
 
 LONGER = 4
@@ -34,12 +37,23 @@ class Planned:
     training: SupernetTraining
     estimate: Estimate
     threads: int
+    workers: int = 1
+
+    def learnt(self) -> dict[str, Any]:
+        """What a differentiable method says of the architecture that it has learnt; empty for the other ones."""
+        report = getattr(self.training.method, "report", None)
+        return {} if report is None else dict(report(self.training.supernet.space))
 
     def run(self, folder: Path, every_s: float = 15.0, listener: Listener | None = None) -> SupernetTraining:
         """Train to the end, from the folder's checkpoint where there is one; a new one is left every `every_s`."""
         keep(folder, self.settings)
         with threads_set(self.threads):
-            self.training.run(folder, every_s=every_s, listener=listener)
+            if self.workers == 1:
+                self.training.run(folder, every_s=every_s, listener=listener)
+            else:
+                from evaluators.distributed_training import run_distributed
+
+                run_distributed(self.training, folder, self.workers, None, every_s, listener, self.threads)
         # What a differentiable method has learnt of the architecture; the controller `one-shot` takes it.
         policy = getattr(self.training.method, "policy", None)
         if policy is not None:
@@ -47,14 +61,19 @@ class Planned:
         return self.training
 
 
-def plan(settings: SupernetSettings, folder: Path, device: str = "auto", threads: int = 1) -> Planned:
+def plan(settings: SupernetSettings, folder: Path, device: str = "auto", threads: int = 1, workers: int = 1) -> Planned:
     """The training that the settings describe, with what is done of it in the folder; raises `WrongUse`, one line."""
+    if workers > 1 and settings.start:
+        raise WrongUse("a training that starts from another supernet has one worker; say --workers 1")
+    if workers > 1 and find_spec("ray") is None:
+        raise WrongUse("several workers need Ray; install it with: pip install 'archfront[ray]'")
     data = load(settings.data.name, **{"seed": settings.seed, **settings.data.settings})
     space = _space(settings, data)
     settings = settings.model_copy(update={"space": settings.space or space.name})
     method = _method(settings)
-    kinds = {name: getattr(settings, name) for name in ("kernel_transformations", "split") if getattr(settings, name)}
-    network = partial(Supernet, space, data.inputs, data.outputs, seed=settings.seed, **kinds)
+    if settings.split == "auto":
+        settings = settings.model_copy(update={"split": decision_to_split(space)})
+    network = partial(_supernet, settings, space, data)
     about = _about(settings, data)
     device = training_device(device)
 
@@ -70,13 +89,34 @@ def plan(settings: SupernetSettings, folder: Path, device: str = "auto", threads
         wanted.restore(folder)
         if settings.steps is None:
             settings = settings.model_copy(update={"epochs": wanted.recipe.epochs})
-        return Planned(settings, wanted, wanted.estimate(), threads)
+        return Planned(settings, wanted, wanted.estimate(), threads, workers)
 
 
-def _space(settings: SupernetSettings, data: DataSet) -> SearchSpace:
-    if not settings.space:
-        return default_space(data.inputs, data.train.size)
-    return get_space(settings.space, data.inputs, data.train.size)
+def _supernet(settings: SupernetSettings, space: Space, data: DataSet) -> Supernet:
+    """The supernet as its training begins: with random weights, or those of another one."""
+    if not settings.start:
+        kinds = {name: getattr(settings, name) for name in ("kernel_transformations", "split")}
+        wanted = {name: value for name, value in kinds.items() if value}
+        return Supernet(space, data.inputs, data.outputs, seed=settings.seed, **wanted)
+    check_data(about_supernet(Path(settings.start)), settings.start, data)
+    found, _ = load_supernet(Path(settings.start))
+    if found.space.fingerprint() != space.fingerprint():
+        raise WrongUse(
+            f"the supernet in {settings.start} is of another space than '{space.name}'; say --space as there"
+        )
+    if found.kernel_transformations != settings.kernel_transformations:
+        raise WrongUse(f"the supernet in {settings.start} has kernel_transformations={found.kernel_transformations}")
+    return few_shot_split(found, settings.split) if settings.split else found
+
+
+def _space(settings: SupernetSettings, data: DataSet) -> Space:
+    if settings.space:
+        found = get_space(settings.space, data.inputs, data.train.size)
+    else:
+        found = default_space(data.inputs, data.train.size)
+    if not isinstance(found, Space):
+        raise WrongUse(f"'{found.name}' isn't a tree of parts; only such a space has a supernet")
+    return found
 
 
 def _method(settings: SupernetSettings) -> Method:
@@ -107,4 +147,5 @@ def _about(settings: SupernetSettings, data: DataSet) -> dict[str, Any]:
         "method_settings": settings.method.settings,
         "kernel_transformations": settings.kernel_transformations,
         "split": settings.split,
+        **({"start": settings.start} if settings.start else {}),
     }

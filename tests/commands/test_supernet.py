@@ -113,6 +113,9 @@ WRONG = [
     (["search", "SUPERNET"], "needs a budget"),
     (["search", "SUPERNET", "--evaluations", "3", "--set", "data.seed=5"], "this split"),
     (["search", "SUPERNET", "--evaluations", "3", "--set", "evaluator.imags=5"], "did you mean 'images'"),
+    (["train", "--to", "s", "--start", "nowhere"], "nowhere has no trained supernet"),
+    (["train", "--to", "s", "--split", "stages.9.width"], "stages.9.width"),
+    (["methods", "sandwitch"], "did you mean 'sandwich'"),
     (["rank", "nowhere"], "nowhere has no trained supernet"),
     (["rank", "SUPERNET", "--proxies", "nawot"], "did you mean 'naswot'"),
     (["rank", "SUPERNET", "--truth", "nothing"], "no study"),
@@ -151,6 +154,27 @@ def test_a_retrained_supernet_is_another_evaluator(archfront: Any, tmp_path: Pat
     assert archfront(*words, 1, "--method", "single-path").code == 0
     done = archfront(*look, 2)
     assert done.code == 2 and "evaluator_identity" in done.error
+
+
+def test_few_shot_starts_from_a_trained_supernet(archfront: Any, supernet: Path) -> None:
+    words = ["supernet", "train", "--to", "few", "--start", supernet, "--split", "auto", "--steps", 1]
+    first = archfront(*words, "--json")
+    assert first.code == 0, first.error
+    before = archfront("supernet", "train", "--to", supernet, "--json").json["progress"]
+    # It has learnt one step at a tiny rate since.
+    assert first.json["progress"]["largest"] == pytest.approx(before["largest"], abs=0.3)
+    assert first.json["settings"]["split"].startswith("stages") and first.json["settings"]["space"] == SPACE
+    assert archfront(*words).code == 0
+    other = archfront("supernet", "train", "--to", "x", "--start", supernet, "--space", "mobile")
+    assert other.code == 2 and "is of another space" in other.error and not Path("x").exists()
+
+
+def test_a_learnt_policy_is_searched(archfront: Any) -> None:
+    trained = archfront("supernet", "train", "--to", "s", "--space", SPACE, "--method", "gdas", "--steps", 2)
+    assert trained.code == 0, trained.error
+    [words] = [line.split()[1:] for line in trained.out.splitlines() if "one-shot" in line]
+    found = archfront(*words[:3], "--objective", "accuracy", *words[5:], "--evaluations", 2, "--json")
+    assert found.code == 0 and found.json["evaluations"] == {"ok": 2}, found.error
 
 
 def test_finalists_are_spread_along_the_front() -> None:
