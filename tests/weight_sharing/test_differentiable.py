@@ -12,6 +12,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from evaluators.datasets import load
+from evaluators.recipe import Recipe
+from evaluators.supernet_training import SupernetTraining
 from search_spaces import SpaceError, one_of, part, repeat
 from search_spaces.blocks import MLP, Block, Conv3x3Stem, DepthwiseConv
 from search_spaces.decisions import INACTIVE
@@ -106,7 +109,7 @@ def made(name: str, **settings):
 
 @functools.cache
 def first(space) -> Supernet:
-    return Supernet(space(), INPUTS, 4, seed=0)
+    return Supernet(space(), INPUTS, 10, seed=0)
 
 
 def fresh(space) -> Supernet:
@@ -340,6 +343,17 @@ def test_a_restored_method_goes_on_exactly(name):
     assert all(torch.equal(wanted[key], found[key]) for key in wanted)
     weights = other.state_dict()
     assert all(torch.equal(value, weights[key]) for key, value in supernet.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["proxyless", "once-for-both"])
+def test_a_training_goes_on_from_its_checkpoint(tmp_path, name):
+    found = []
+    for stops in ((4,), (2, 4)):
+        for until in stops:
+            training = SupernetTraining(fresh(staged), load("digits"), Recipe(epochs=1), made(name, lr=0.1), 3, steps=4)
+            training.run(tmp_path / str(len(stops)), until=until)
+        found.append((training.history, training.method.policy(training.supernet.space)))
+    assert found[0] == found[1]
 
 
 def table_for(space: Space, added) -> dict:
