@@ -82,11 +82,12 @@ def train(
     if as_json:
         print_json(_result(planned, to, last[-1]))
     else:
-        for name, value in planned.learnt().items():
-            typer.echo(f"{name}: {value}")
+        policy = planned.policy()
+        if policy is not None:
+            typer.echo(f"what {policy.method} says of its policy, {to / POLICY}: {dict(policy.report)}")
         typer.echo(f"trained {training.done} of {training.steps} steps; next:")
-        policy = f" --controller one-shot --set controller.policy={to / POLICY}" if (to / POLICY).exists() else ""
-        typer.echo(f"  archfront supernet search {to} --evaluations 200{policy}")
+        more = f" --controller one-shot --set controller.policy={to / POLICY}" if policy else ""
+        typer.echo(f"  archfront supernet search {to} --evaluations 200{more}")
 
 
 def _before(planned: "Planned", to: Path) -> str:
@@ -109,12 +110,13 @@ def _line(progress: Any) -> str:
 def _result(planned: "Planned", to: Path, last: Any) -> dict[str, Any]:
     from dataclasses import asdict
 
+    policy = planned.policy()
     return {
         "folder": str(to),
         "settings": planned.settings.model_dump(),
         "estimate": asdict(planned.estimate),
         "progress": asdict(last),
-        "learnt": planned.learnt(),
+        "learnt": dict(policy.report) if policy else {},
         "loss": [mean for _, mean in planned.training.history],
     }
 

@@ -16,6 +16,7 @@ from evaluators.recipe import FIELDS, Recipe, default_recipe
 from evaluators.supernet_estimate import Estimate
 from evaluators.supernet_training import Listener, SupernetTraining, load_supernet
 from search_spaces.errors import near
+from search_spaces.policy import Policy
 from search_spaces.space import Space
 from search_spaces.spaces import default_space, get_space
 from search_spaces.weight_sharing import Supernet
@@ -26,7 +27,7 @@ from search_spaces.weight_sharing.methods import METHODS, Method
 LONGER = 4
 """So many times the epochs of one network's training are a supernet's, where nothing is said."""
 POLICY = "policy.json"
-"""What a differentiable method leaves in the folder."""
+"""What a differentiable method leaves in the folder, for the controller `one-shot`."""
 
 
 @dataclass
@@ -39,10 +40,10 @@ class Planned:
     threads: int
     workers: int = 1
 
-    def learnt(self) -> dict[str, Any]:
-        """What a differentiable method says of the architecture that it has learnt; empty for the other ones."""
-        report = getattr(self.training.method, "report", None)
-        return {} if report is None else dict(report(self.training.supernet.space))
+    def policy(self) -> Policy | None:
+        """What a differentiable method has learnt of the architecture; None for the other methods."""
+        found = getattr(self.training.method, "policy", None)
+        return None if found is None else found(self.training.supernet.space)
 
     def run(self, folder: Path, every_s: float = 15.0, listener: Listener | None = None) -> SupernetTraining:
         """Train to the end, from the folder's checkpoint where there is one; a new one is left every `every_s`."""
@@ -54,10 +55,9 @@ class Planned:
                 from evaluators.distributed_training import run_distributed
 
                 run_distributed(self.training, folder, self.workers, None, every_s, listener, self.threads)
-        # What a differentiable method has learnt of the architecture; the controller `one-shot` takes it.
-        policy = getattr(self.training.method, "policy", None)
+        policy = self.policy()
         if policy is not None:
-            policy(self.training.supernet.space).save(folder / POLICY)
+            policy.save(folder / POLICY)
         return self.training
 
 

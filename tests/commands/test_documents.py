@@ -43,14 +43,24 @@ def test_examples_run(words: list[str], tmp_path: Path, monkeypatch: pytest.Monk
     assert (tmp_path / "study.db").exists()
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/supernets.md"])
 def test_commands_in_documents_exist(document: str) -> None:
     program: Any = typer.main.get_command(app)
     found = commands(document)
     assert found
     for words in found:
         # Parses and checks the options, but runs nothing.
-        program.commands[words[0]].make_context(words[0], list(words[1:]))
+        command = program.commands[words[0]]
+        if hasattr(command, "commands"):
+            command, words = command.commands[words[1]], words[1:]
+        command.make_context(words[0], list(words[1:]))
+
+
+def test_every_training_method_is_documented() -> None:
+    from search_spaces.weight_sharing.methods import METHODS
+
+    text = (REPOSITORY / "docs" / "supernets.md").read_text()
+    assert [entry.name for entry in METHODS if f"`{entry.name}`" not in text or entry.source not in text] == []
 
 
 def test_python_in_readme(tmp_path: Path) -> None:
