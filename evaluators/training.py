@@ -76,6 +76,10 @@ class TrainingEvaluator(Evaluator):
         """The recipe that candidates are trained by on `dataset`."""
         return default_recipe(dataset, **self._settings)
 
+    def identity(self) -> str:
+        """The hash of the supernet that weights are inherited from, if they are."""
+        return "" if self._source is None else self._source.sha256
+
     def evaluate(self, proposal: Proposal, context: Context) -> Evaluation:
         self.prepare(context)
         epochs = proposal.fidelity or self.recipe(context.data).epochs
