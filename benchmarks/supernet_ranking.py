@@ -27,6 +27,7 @@ from search_spaces.weight_sharing.few_shot import split
 METHOD_SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "sandwich": ("sandwich", {}),
     "sandwich with alpha-divergence": ("sandwich", {"divergence": "alpha"}),
+    "sandwich from labels": ("sandwich", {"labels": 1.0}),
     "single path": ("single-path", {}),
     "fair": ("fair", {}),
     "delayed shrinking": ("delayed-shrinking", {}),

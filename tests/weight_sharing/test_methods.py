@@ -163,6 +163,21 @@ def test_frozen_teachers_are_the_largest_of_the_same_kinds():
     assert all(p.grad is None and torch.equal(p, before[name]) for name, p in teacher.named_parameters())
 
 
+def test_labels_keep_their_share_beside_a_teacher():
+    supernet, batch = toy()
+    supernet.eval()  # So that a network's outputs don't hang on those trained before.
+    large, small = supernet.largest(Random(0)), supernet.smallest(Random(0))
+
+    def loss(share):
+        return teach(supernet, [Lesson(large), Lesson(small, "first", labels=share)], batch)[1]
+
+    assert loss(0.3) == pytest.approx(0.7 * loss(0) + 0.3 * loss(1), rel=1e-5)
+    assert loss(1) == pytest.approx(teach(supernet, [Lesson(small)], batch)[0], rel=1e-5) != loss(0)
+    assert all(
+        lesson.labels == 0.3 for lesson in METHODS.get("sandwich")(labels=0.3).lessons(supernet, Random(0), 0)[1:]
+    )
+
+
 def test_only_the_regularised_drop_out():
     supernet, _ = toy()
     supernet.network.stages.append(dropout := torch.nn.Dropout(0.5))

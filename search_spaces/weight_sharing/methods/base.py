@@ -46,13 +46,14 @@ class Lesson:
     """One network's turn in a step.
 
     It learns from the labels, from the outputs of the step's `first` network (in-place distillation), or from those
-    of the `frozen` supernet's network of the same kinds and the largest sizes. `weight` multiplies its gradients. Of
-    the batch it sees every `every`-th picture from number `first` on. `regularised` says whether dropout and
-    stochastic depth are on.
+    of the `frozen` supernet's network of the same kinds and the largest sizes; `labels` is the share of the loss that
+    the labels keep beside a teacher. `weight` multiplies its gradients. Of the batch it sees every `every`-th picture
+    from number `first` on. `regularised` says whether dropout and stochastic depth are on.
     """
 
     architecture: Any
     teacher: Literal["labels", "first", "frozen"] = "labels"
+    labels: float = 0.0
     weight: float = 1.0
     regularised: bool = False
     first: int = 0
@@ -136,18 +137,25 @@ def teach(
         with regularisation(supernet, lesson.regularised):
             outputs = supernet(images)
         if lesson.teacher == "labels":
-            loss = nn.functional.cross_entropy(outputs, labels)
+            wanted = None
+        elif lesson.teacher == "frozen":
+            wanted = frozen_outputs(frozen, lesson.architecture, images)
         else:
-            if lesson.teacher == "frozen":
-                wanted = frozen_outputs(frozen, lesson.architecture, images)
-            else:
-                assert taught is not None, "the first lesson has no one to learn from"
-                wanted = taught[lesson.first :: lesson.every]
-            loss = divergence(outputs, wanted)
+            assert taught is not None, "the first lesson has no one to learn from"
+            wanted = taught[lesson.first :: lesson.every]
+        loss = _loss(outputs, labels, wanted, divergence, lesson.labels)
         (loss if lesson.weight == 1 else loss * lesson.weight).backward()
         taught = outputs.detach() if taught is None else taught
         losses.append(loss.detach())
     return [float(loss) for loss in losses]
+
+
+def _loss(outputs: Tensor, labels: Tensor, wanted: Tensor | None, divergence: Divergence, share: float) -> Tensor:
+    """From the labels where nobody teaches; else from the teacher, and from the labels for their share."""
+    if wanted is None or share == 1:
+        return nn.functional.cross_entropy(outputs, labels)
+    taught = divergence(outputs, wanted)
+    return taught if share == 0 else (1 - share) * taught + share * nn.functional.cross_entropy(outputs, labels)
 
 
 def frozen_outputs(frozen: Supernet | None, architecture: Any, images: Tensor) -> Tensor:

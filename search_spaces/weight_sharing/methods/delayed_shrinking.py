@@ -19,8 +19,10 @@ class DelayedShrinking(Sandwich):
 
     name = "delayed-shrinking"
 
-    def __init__(self, full: float = 0.5, ramp: float = 0.1, draws: int = 2, divergence: str = "kl") -> None:
-        super().__init__(draws, divergence)
+    def __init__(
+        self, full: float = 0.5, ramp: float = 0.1, draws: int = 2, divergence: str = "kl", labels: float = 0.0
+    ) -> None:
+        super().__init__(draws, divergence, labels)
         self.full, self.ramp = share("full", full), share("ramp", ramp)
         if self.full == 1:
             raise SpaceError("full=1 leaves no step for the other networks; say 0.5")
