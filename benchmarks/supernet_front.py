@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from archfront.contracts import Context, Evaluation, Objective, Proposal
+from archfront.contracts import Context, Evaluation, Objective, Proposal, Status
 from archfront.study.front import hypervolume, nondominated
 from benchmarks.reduced_spaces import INPUTS, OUTPUTS, SPACES, data
 from benchmarks.supernet_ranking import made
@@ -73,7 +73,10 @@ class Run:
     def measured(self, evaluator: Evaluator, proposal: Proposal) -> Evaluation:
         """The candidate's costs and what the evaluator says of it."""
         costs = CostEvaluator().evaluate(proposal, self.context)
-        return costs.joined(attempt(evaluator, proposal, self.context))
+        found = costs.joined(attempt(evaluator, proposal, self.context))
+        if found.status != Status.OK:
+            raise SystemExit(f"{proposal.digest[:8]} {found.status}: {found.reason}")
+        return found
 
     def search(self, stage: str, evaluator: Evaluator) -> Iterator[Evaluation]:
         """Pareto evolution, from where the records end."""

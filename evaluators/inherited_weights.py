@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from archfront.contracts import WrongUse
 from evaluators import checkpoints
 from evaluators.datasets import DataSet
-from evaluators.supernet_training import STEM, load_supernet
+from evaluators.supernet_training import STEM, load_supernet, train_digest
 from search_spaces.weight_sharing import Supernet, recalibrate
 
 IMAGES, BATCH = 512, 128
@@ -95,13 +95,6 @@ def check_data(about: dict[str, Any], folder: str | Path, data: DataSet) -> None
             + ("this split of it" if split else f"{data.name} as it is here")
             + "; leave --data out to take the supernet's own"
         )
-
-
-def train_digest(data: DataSet) -> str:
-    """Which pictures a data set trains on."""
-    digest = sha256(data.train.labels.numpy().tobytes())
-    digest.update(data.train.images.contiguous().numpy().data)
-    return digest.hexdigest()
 
 
 def recalibration_batches(data: DataSet, images: int, batch_size: int, device: str) -> list[Tensor]:

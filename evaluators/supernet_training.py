@@ -84,6 +84,7 @@ class SupernetTraining:
             "method": method.name,
             "recipe": canonical.to_json(recipe),
             "data_sha256": dataset.sha256,
+            "train_sha256": train_digest(dataset),
             "seed": seed,
             "steps": self.steps,
         }
@@ -262,6 +263,13 @@ class SupernetTraining:
         frozen = copy.deepcopy(self.supernet)
         frozen.load_state_dict(weights)
         return frozen.requires_grad_(False)
+
+
+def train_digest(data: DataSet) -> str:
+    """Which pictures a data set trains on: a supernet must not be judged by any of them."""
+    digest = sha256(data.train.labels.numpy().tobytes())
+    digest.update(data.train.images.contiguous().numpy().data)
+    return digest.hexdigest()
 
 
 def _grouped(tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:

@@ -11,7 +11,7 @@ from archfront.contracts import WrongUse
 from archfront.supernets.settings import SupernetSettings, keep
 from evaluators.candidate_training import threads_set, training_device
 from evaluators.datasets import DataSet, load
-from evaluators.inherited_weights import about_supernet, check_data, train_digest
+from evaluators.inherited_weights import about_supernet, check_data
 from evaluators.recipe import FIELDS, Recipe, default_recipe
 from evaluators.supernet_estimate import Estimate
 from evaluators.supernet_training import Listener, SupernetTraining, load_supernet
@@ -143,7 +143,6 @@ def _about(settings: SupernetSettings, data: DataSet) -> dict[str, Any]:
         "data": settings.data.name,
         # The split is part of it: no network may be tested on what the weights were trained on.
         "data_settings": {"seed": settings.seed, **settings.data.settings},
-        "train_sha256": train_digest(data),
         "method_settings": settings.method.settings,
         "kernel_transformations": settings.kernel_transformations,
         "split": settings.split,
