@@ -19,6 +19,7 @@ import torch
 from benchmarks.reduced_spaces import INPUTS, OUTPUTS, SPACES, data
 from benchmarks.supernet_truth import TO, rows, sample
 from evaluators.datasets import DataSet
+from evaluators.inherited_weights import about_supernet
 from evaluators.recipe import Recipe
 from evaluators.supernet_training import SupernetTraining
 from search_spaces.weight_sharing import METHODS, Supernet, recalibrate
@@ -78,11 +79,15 @@ def ranked(label: str, arguments: argparse.Namespace) -> dict[str, Any]:
     spent, steps, supernet = 0.0, 0, None
     for phase in range(phases):
         training = made(
-            label, arguments.space, arguments.cpu_seconds / phases, arguments.seed, dataset, supernet=supernet
+            label,
+            arguments.space,
+            arguments.cpu_seconds / phases,
+            arguments.seed,
+            dataset,
+            supernet=supernet,
+            folder=folder / str(phase),
         )
-        start = time.process_time()
-        training.run(folder / str(phase), every_s=120)
-        spent, steps = spent + time.process_time() - start, steps + training.steps
+        spent, steps = spent + trained(training, folder / str(phase)), steps + training.steps
         supernet = split(training.supernet) if phase + 1 < phases else training.supernet
     assert supernet is not None
     start = time.process_time()
@@ -98,6 +103,20 @@ def ranked(label: str, arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def trained(training: SupernetTraining, folder: Path) -> float:
+    """Train to the end; the CPU seconds that it took, those of runs that were stopped included."""
+    file = folder / "cpu_s.json"
+    before = json.loads(file.read_text()) if file.exists() else 0.0
+    start = time.process_time()
+
+    def note(_: object) -> None:
+        file.write_text(json.dumps(before + time.process_time() - start))
+
+    training.run(folder, every_s=60, listener=note)
+    note(None)
+    return float(json.loads(file.read_text()))
+
+
 def made(
     label: str,
     space: str,
@@ -106,8 +125,12 @@ def made(
     dataset: DataSet,
     about: Mapping[str, Any] | None = None,
     supernet: Supernet | None = None,
+    folder: Path | None = None,
 ) -> SupernetTraining:
-    """The training, of a fresh supernet or of this one, whose steps cost so many CPU seconds."""
+    """The training, of a fresh supernet or of this one, whose steps cost so many CPU seconds.
+
+    One that was begun in `folder` keeps the number of steps that it was found to have then.
+    """
     name, settings = METHOD_SETTINGS[label]
     transformed = name == "progressive-shrinking"
 
@@ -116,6 +139,8 @@ def made(
         method = METHODS.get(name)(**settings)
         return SupernetTraining(given, dataset, Recipe(**RECIPE), method, seed, about, steps=steps)
 
+    if folder is not None and (folder / "checkpoints").exists():
+        return training(int(about_supernet(folder)["steps"]))
     each = training(1000).estimate().cpu_seconds / 1000
     return training(max(10, round(cpu_s / each)))
 
