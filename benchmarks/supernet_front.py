@@ -40,10 +40,10 @@ OBJECTIVES = (Objective("accuracy", "max"), Objective("macs", "min"))
 class Run:
     """One way's evaluations in a file, with the CPU seconds spent up to each."""
 
-    def __init__(self, file: Path, space: str, seed: int) -> None:
+    def __init__(self, file: Path, space: str, seed: int, work: Path) -> None:
         self.file, self.space, self.seed = file, SPACES[space](), seed
         self.rows = rows(file)
-        self.context = Context(file.parent, seed, 1, INPUTS, OUTPUTS, data())
+        self.context = Context(work, seed, 1, INPUTS, OUTPUTS, data())
         self.spent = self.rows[-1]["spent"] if self.rows else 0.0
         self._since = time.process_time()
 
@@ -160,10 +160,10 @@ def main() -> None:
     arguments = parsed()
     torch.set_num_threads(1)
     stem = f"{arguments.space}_{arguments.cpu_seconds:g}_{arguments.seed}"
-    scratch = Run(arguments.to / f"front_scratch_{stem}.jsonl", arguments.space, arguments.seed)
+    scratch = Run(arguments.to / f"front_scratch_{stem}.jsonl", arguments.space, arguments.seed, arguments.work)
     if "scratch" in arguments.ways:
         from_scratch(scratch, arguments.cpu_seconds)
-    shared = Run(arguments.to / f"front_supernet_{stem}.jsonl", arguments.space, arguments.seed)
+    shared = Run(arguments.to / f"front_supernet_{stem}.jsonl", arguments.space, arguments.seed, arguments.work)
     if "supernet" in arguments.ways:
         with_supernet(shared, arguments.cpu_seconds, arguments.work)
     reference = reference_of(scratch, arguments.to / f"truth_{arguments.space}.jsonl")
@@ -184,7 +184,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--ways", default="scratch,supernet")
     parser.add_argument("--to", type=Path, default=TO)
-    parser.add_argument("--work", type=Path, default=Path("build/supernets"), help="where the supernet is kept")
+    parser.add_argument("--work", type=Path, default=Path("build/supernets"), help="where weights are kept")
     return parser.parse_args()
 
 

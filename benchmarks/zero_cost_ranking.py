@@ -31,7 +31,8 @@ def main() -> None:
     torch.set_num_threads(1)
     truth_rows = rows(arguments.to / f"truth_{arguments.space}.jsonl")
     file = arguments.to / f"zero_cost_{arguments.space}.jsonl"
-    evaluators = [create("cost"), create("zero_cost", {"batch_size": arguments.batch_size})]
+    settings = {"batch_size": arguments.batch_size, "proxies": arguments.proxies}
+    evaluators = [create("cost"), create("zero_cost", settings)]
     known = {row["digest"] for row in rows(file)}
     dataset = data()
     for row in truth_rows:
@@ -50,6 +51,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--space", choices=list(SPACES), required=True)
     parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--proxies", type=lambda text: tuple(text.split(",")), default=(), help="default: all")
     parser.add_argument("--to", type=Path, default=TO)
     return parser.parse_args()
 
@@ -82,7 +84,8 @@ def predictors(score_rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, f
     for digest, values in networks.items():
         for name, value in values.items():
             found.setdefault(name, {})[digest] = value
-    found["az_nas"] = dict(zip(networks, az_nas(list(networks.values())), strict=True))
+    if any(name.startswith("az_") for name in found):
+        found["az_nas"] = dict(zip(networks, az_nas(list(networks.values())), strict=True))
     return found
 
 
