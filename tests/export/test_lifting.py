@@ -173,7 +173,7 @@ class Searching(Part):
 '''
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # A file's parts are registered once in a process.
 def user(tmp_path_factory: pytest.TempPathFactory) -> Any:
     file = tmp_path_factory.mktemp("user") / "own_parts.py"
     file.write_text(USER, encoding="utf-8")
