@@ -105,6 +105,7 @@ def ranked(label: str, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def trained(training: SupernetTraining, folder: Path) -> float:
     """Train to the end; the CPU seconds that it took, those of runs that were stopped included."""
+    folder.mkdir(parents=True, exist_ok=True)
     file = folder / "cpu_s.json"
     before = json.loads(file.read_text()) if file.exists() else 0.0
     start = time.process_time()
