@@ -100,6 +100,14 @@ def _polling(app: Dash, library: Library) -> None:
         return pages.state(found.running), pages.tiles(found, on_front), pages.failures_table(results.failures())
 
 
+def _keep_zoom(figure: Any, zoom: dict[str, Any]) -> None:
+    """Give the axes the ranges that the reader chose: Plotly drops a zoom where a refresh brings another range."""
+    for axis in ("xaxis", "yaxis"):
+        low, high = zoom.get(f"{axis}.range[0]"), zoom.get(f"{axis}.range[1]")
+        if low is not None and high is not None:
+            figure.update_layout({axis: {"range": [low, high], "autorange": False}})
+
+
 def _pictures(app: Dash, library: Library) -> None:
     @app.callback(
         Output("front", "figure"),
@@ -111,9 +119,12 @@ def _pictures(app: Dash, library: Library) -> None:
         Input("theme", "data"),
         Input("address", "pathname"),
         State("study", "data"),
+        State("front", "relayoutData"),
     )
     @threaded
-    def draw(_: Any, x: str, y: str, view: list[str], theme: str, path: str, name: str) -> Any:
+    def draw(
+        _: Any, x: str, y: str, view: list[str], theme: str, path: str, name: str, zoom: dict[str, Any] | None
+    ) -> Any:
         study = library.study(name)
         across, up = direction_of(x, study), direction_of(y, study)
         results = library.results(study, [x, y])
@@ -121,6 +132,8 @@ def _pictures(app: Dash, library: Library) -> None:
         figure, note = front_figure(results, results.cloud((across, up)), across, up, wanted)
         # While this stays the same, a refresh keeps the reader's zoom.
         figure.update_layout(uirevision=f"{name}|{x}|{y}|{sorted(view)}", height=520)
+        if ctx.triggered_id == "version":
+            _keep_zoom(figure, zoom or {})
         return figure, note
 
     @app.callback(

@@ -1,5 +1,6 @@
 """What tensors the networks of a space have."""
 
+import re
 from collections.abc import Iterable
 from math import prod
 from typing import Any
@@ -31,6 +32,19 @@ class Survey:
         self._look_at(architecture for pins in pinned for architecture in covering(space, pins))
         if self._alone:
             self._look_at(architecture for pins in pinned for architecture in covering_sizes(space, pins))
+        self._share_kernels()
+
+    def _share_kernels(self) -> None:
+        """Give all kernels of one place that are as large at most the same sizes.
+
+        A size may make a layer another kind (an expansion of 1 has no first convolution), and not every size of
+        kernels was seen with it.
+        """
+        alike: dict[tuple[str, Shape], set[Sides]] = {}
+        for key, sizes in self.kernels.items():
+            group = (_place(key), self.shapes[key][2:])
+            self.kernels[key] = alike.setdefault(group, set())
+            alike[group].update(sizes)
 
     def networks(self) -> Iterable[tuple[Any, set[str]]]:
         """Each network that has the largest of some tensors, with these tensors' keys."""
@@ -65,3 +79,8 @@ class Survey:
         size = prod(piece.shape)
         if size > self.origins.get(piece.key, (None, -1))[1]:
             self.origins[piece.key] = (architecture, size)
+
+
+def _place(key: str) -> str:
+    """Where in the tree a tensor's part is, and which part it is, but not of which of that part's kinds."""
+    return re.sub(r",[^]]*\]", "]", key.rpartition(":")[0])

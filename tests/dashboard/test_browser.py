@@ -134,12 +134,15 @@ def test_zoom_and_choice_survive_a_running_search(browser: Any, served: str, url
         number = visit.click_point(FRONT, 0)
         visit.page.wait_for_selector(f"h2:text-is('Candidate {number}')")
         visit.page.click("#architecture > details > summary")  # closed, and to stay so
-        x, y = visit.page.evaluate(PIXEL, [FRONT, 1])
-        visit.page.mouse.move(x + 30, y + 60)
+        whole = visit.ranges()
+        # Within the axes, wherever the points are by now.
+        box = visit.page.locator("#front .js-plotly-plot .nsewdrag").first.bounding_box()
+        assert box is not None
+        visit.page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.3 * box["height"])
         visit.page.mouse.down()
-        visit.page.mouse.move(x + 200, y + 200, steps=5)
+        visit.page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.7 * box["height"], steps=5)
         visit.page.mouse.up()
-        visit.page.wait_for_timeout(300)
+        visit.page.wait_for_function(f"low => {PLOT}._fullLayout.xaxis.range[0] > low", arg=whole[0][0])
         zoomed, count = visit.ranges(), visit.evaluations()
         visit.page.wait_for_function(
             "count => +document.querySelector('#tiles .tile b').textContent.replace(',', '') > count + 20", arg=count

@@ -138,3 +138,15 @@ def test_a_size_that_covering_missed_keeps_the_others():
     with pytest.warns(UserWarning, match="grew by 1 tensor"):
         supernet.activate(network(DepthwiseConv(5)))
     assert torch.equal(supernet.extract(small).get_parameter(KERNEL), before)
+
+
+def test_every_size_has_its_matrices_from_the_start_whatever_the_layer_s_kind():
+    """An expansion of 1 leaves the first convolution out, and so makes the layer another kind."""
+    mixer = InvertedBottleneck(kernel=one_of(3, 5, 7), expansion=one_of(1, 2))
+    stage = Stage(8, (Block(mixer, channel_mixer=None, norm=None),), None)
+    supernet = Supernet(Network(Conv3x3Stem(1), (stage,)), (1, 8, 8), 4, seed=0, kernel_transformations=True)
+    known = {name for name, _ in supernet.named_parameters()}
+    for architecture in supernet.space.enumerate():
+        supernet.activate(architecture)
+    assert {name for name, _ in supernet.named_parameters()} == known
+    assert sum("@" in name for name in known) == 4
