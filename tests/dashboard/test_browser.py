@@ -1,10 +1,11 @@
 """The dashboard and the report in a real browser: what a reader sees, clicks and keeps."""
 
+import contextlib
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -59,13 +60,26 @@ class Visit:
     def click_point(self, trace: int, point: int) -> int:
         """Click a drawn point; gives the number of the candidate that Plotly took it for."""
         self.page.evaluate(f"() => {{ {PLOT}.on('plotly_click', e => window.clicked = e.points[0].customdata); }}")
-        x, y = self.page.evaluate(PIXEL, [trace, point])
-        self.page.mouse.move(x - 4, y - 4)
-        self.page.mouse.move(x, y, steps=3)
-        self.page.wait_for_selector("#front .hovertext")
+
+        def hover() -> None:
+            x, y = self.page.evaluate(PIXEL, [trace, point])
+            self.page.mouse.move(x - 4, y - 4)
+            self.page.mouse.move(x, y, steps=3)
+
+        self.until(hover, "() => document.querySelector('#front .hovertext')")
         self.page.wait_for_timeout(300)  # Plotly clicks what it last saw hovered, and looks only so often
+        x, y = self.page.evaluate(PIXEL, [trace, point])
         self.page.mouse.click(x, y)
         return int(self.page.wait_for_function("() => window.clicked").json_value())
+
+    def until(self, gesture: Callable[[], None], holds: str, tries: int = 10) -> None:
+        """Repeat what the mouse does until the page has taken it in: a refresh may come in between."""
+        for _ in range(tries):
+            gesture()
+            with contextlib.suppress(playwright.TimeoutError):
+                self.page.wait_for_function(holds, timeout=5000)
+                return
+        raise AssertionError(f"the page never came to {holds}")
 
     def drawn(self) -> None:
         """Wait until the front stands."""
@@ -135,14 +149,17 @@ def test_zoom_and_choice_survive_a_running_search(browser: Any, served: str, url
         visit.page.wait_for_selector(f"h2:text-is('Candidate {number}')")
         visit.page.click("#architecture > details > summary")  # closed, and to stay so
         whole = visit.ranges()
-        # Within the axes, wherever the points are by now.
-        box = visit.page.locator("#front .js-plotly-plot .nsewdrag").first.bounding_box()
-        assert box is not None
-        visit.page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.3 * box["height"])
-        visit.page.mouse.down()
-        visit.page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.7 * box["height"], steps=5)
-        visit.page.mouse.up()
-        visit.page.wait_for_function(f"low => {PLOT}._fullLayout.xaxis.range[0] > low", arg=whole[0][0])
+
+        def drag() -> None:
+            # Within the axes, wherever the points are by now.
+            box = visit.page.locator("#front .js-plotly-plot .nsewdrag").first.bounding_box()
+            assert box is not None
+            visit.page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.3 * box["height"])
+            visit.page.mouse.down()
+            visit.page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.7 * box["height"], steps=5)
+            visit.page.mouse.up()
+
+        visit.until(drag, f"() => {PLOT}._fullLayout.xaxis.range[0] > {whole[0][0]} + 0.1")
         zoomed, count = visit.ranges(), visit.evaluations()
         visit.page.wait_for_function(
             "count => +document.querySelector('#tiles .tile b').textContent.replace(',', '') > count + 20", arg=count
