@@ -174,6 +174,14 @@ class TableSpace(SearchSpace):
         number = self._find(architecture)
         return (self._row(int(i)) for i in self._nearest(self._codes[:, number], number))
 
+    def around(self, genes: Genes, rng: Random) -> Iterator[Row]:
+        """All rows by their Hamming distance from `genes`, which may be no row's; equal distances in random order."""
+        distance = self._distance(np.array(genes, dtype=np.int32))
+        for found in range(len(genes) + 1):
+            rows = np.flatnonzero(distance == found).tolist()
+            rng.shuffle(rows)
+            yield from map(self._row, rows)
+
     def digest(self, architecture: Any) -> str:
         return sha256(json.dumps(self.to_json(architecture)).encode()).hexdigest()[:32]
 
@@ -206,14 +214,18 @@ class TableSpace(SearchSpace):
 
     def _nearest(self, genes: npt.NDArray[np.int32], without: int | None = None) -> npt.NDArray[np.intp]:
         """The numbers of the rows at the smallest Hamming distance from `genes`, the row `without` left out."""
-        distance = np.zeros(len(self._rows), dtype=np.int16)
-        for column, gene in zip(self._codes, genes, strict=True):
-            distance += column != gene
+        distance = self._distance(genes)
         if without is not None:
             if len(self._rows) == 1:
                 raise SpaceError(f"the space '{self.name}' has a single row, so nothing to mutate")
             distance[without] = len(genes) + 1
         return np.flatnonzero(distance == distance.min())
+
+    def _distance(self, genes: npt.NDArray[np.int32]) -> npt.NDArray[np.int16]:
+        distance = np.zeros(len(self._rows), dtype=np.int16)
+        for column, gene in zip(self._codes, genes, strict=True):
+            distance += column != gene
+        return distance
 
 
 def chosen(table: pa.Table, decisions: str | Sequence[str]) -> tuple[str, ...]:
