@@ -151,7 +151,7 @@ class Benchmark:
 
     def _front(self, rows: Losses) -> Losses:
         distinct = np.unique(rows, axis=0)
-        return distinct[nondominated(distinct)]  # type: ignore[arg-type]
+        return distinct[nondominated(distinct.tolist())]
 
 
 def describe(benchmark: Benchmark) -> dict[str, Any]:
