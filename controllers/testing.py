@@ -19,7 +19,9 @@ from search_spaces.space import SearchSpace, Space
 from search_spaces.table import TableSpace
 
 GRID = TableSpace("grid", ["a", "b", "c"], [(a, b, c) for a in range(6) for b in range(6) for c in range(6)])
-"""A space of 216 candidates, small enough to be exhausted."""
+"""A space of 216 candidates."""
+SMALL = TableSpace("small", ["a", "b", "c"], [(a, b, c) for a in range(3) for b in range(3) for c in range(3)])
+"""A space of 27 candidates, to be exhausted."""
 LAYERS = Space(repeat(integers(1, 8), (one_of("a", "b", "c"), one_of(1, 2, 4))), "layers")
 """A space of 4 · 10^7 candidates in which most decisions hang on another."""
 OBJECTIVES = (
@@ -70,14 +72,15 @@ class ControllerConformance:
     """What every controller owes. Asserts in one line what a refused number of objectives or a constraint must say.
 
     `settings` are what its constructor is given besides space, objectives, constraints and seed. A controller whose
-    proposals cost more than milliseconds asks for less: `steps` proposals per search, `tells` results in a history.
-    One whose proposals don't hang on evaluations says `learns = False`.
+    proposals cost more than milliseconds asks for less: `steps` proposals per search, `tells` results in a history,
+    `seeds` to judge by. One whose proposals don't hang on evaluations says `learns = False`.
     """
 
     controller: ClassVar[type[Controller]]
     settings: ClassVar[Mapping[str, Any]] = {}
     steps: ClassVar[int] = 40
     tells: ClassVar[int] = 10_000
+    seeds: ClassVar[int] = 4
     learns: ClassVar[bool] = True
     seconds: ClassVar[float] = 20.0
     """What `tells` results may take on a busy machine; most controllers need less than a second."""
@@ -171,13 +174,13 @@ class ControllerConformance:
         assert second.ask(3) == first.ask(3), "a search that was stopped proposes what it would have"
 
     def test_an_exhausted_space_ends_cleanly(self) -> None:
-        search = self._fitting(GRID)
+        search = self._fitting(SMALL)
         digests: list[str] = []
-        while batch := search.ask(50):
+        while batch := search.ask(5):
             digests += [proposal.digest for proposal in batch]
             search.tell(map(measured, batch))
-            assert len(digests) <= GRID.size(), "no more is proposed than there is"
-        assert len(set(digests)) == len(digests) == GRID.size(), "every candidate is proposed before the end"
+            assert len(digests) <= SMALL.size(), "no more is proposed than there is"
+        assert len(set(digests)) == len(digests) == SMALL.size(), "every candidate is proposed before the end"
         assert search.ask(1) == [], "the end stays the end"
 
     def test_nothing_but_failures_is_survived(self) -> None:
@@ -204,7 +207,7 @@ class ControllerConformance:
         kept = []
         for constraints in ((), (BOUND,)):
             count = 0
-            for seed in range(4):
+            for seed in range(self.seeds):
                 search = refused(lambda c=constraints, s=seed: self.made(GRID, 1, s, c))
                 if search is None:
                     return
@@ -245,4 +248,4 @@ def refused(make: Callable[[], Controller]) -> Controller | None:
         return None
 
 
-__all__ = ["BOUND", "GRID", "LAYERS", "OBJECTIVES", "ControllerConformance", "measured"]
+__all__ = ["BOUND", "GRID", "LAYERS", "OBJECTIVES", "SMALL", "ControllerConformance", "measured"]

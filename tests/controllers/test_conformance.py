@@ -21,8 +21,8 @@ LIMITS: dict[str, dict[str, Any]] = {
     "one-shot": {"learns": False},
     "random": {"learns": False},
     "optuna:random": {"learns": False, "tells": 2000},
-    "optuna:tpe": {"tells": 1000, "steps": 24, "settings": {"n_startup_trials": 6}},
-    "optuna:gp": {"tells": 30, "steps": 10, "settings": {"n_startup_trials": 6}},
+    "optuna:tpe": {"tells": 1000, "steps": 16, "settings": {"n_startup_trials": 5}},
+    "optuna:gp": {"tells": 20, "steps": 10, "seeds": 2, "settings": {"n_startup_trials": 6}},
     "optuna:nsga2": {"tells": 2000, "settings": {"population_size": 8}},
     "optuna:nsga3": {"tells": 2000, "settings": {"population_size": 8}},
     "optuna:cmaes": {"tells": 2000},
@@ -68,7 +68,7 @@ BASES: dict[str, type[ControllerConformance]] = {"one-shot": OneShot, "given": G
 
 def suite(name: str) -> type[ControllerConformance]:
     """The test class of a registered controller."""
-    marks = [pytest.mark.slow] if name in SLOW else []
+    marks: list[Any] = [pytest.mark.slow, pytest.mark.timeout(900)] if name in SLOW else []
     if name == "optuna:cmaes":
         marks.append(pytest.mark.skipif(find_spec("cmaes") is None, reason="the package cmaes isn't there"))
     label = "".join(word.capitalize() for word in name.replace(":", "-").split("-"))
