@@ -55,8 +55,6 @@ class OptunaController(Controller):
         return {}
 
     def propose(self, rng: Random) -> Proposal:
-        if self._size is not None and len(self._architectures) >= self._size:
-            return self.proposal(self.space.sample(rng), "random")
         trial = self._asked_with(rng.randrange(2**31))
         genes = self._suggested(trial)
         self._study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
@@ -110,10 +108,6 @@ class OptunaController(Controller):
                 return self.sampler(seed)
             except ValueError as error:
                 raise WrongUse(f"Optuna refuses the settings: {error}") from None
-
-    @cached_property
-    def _size(self) -> int | None:
-        return self.space.size()
 
     @cached_property
     def _names(self) -> list[str]:

@@ -164,7 +164,7 @@ def _print(contest: "Contest", benchmark: "Benchmark", shown: list[int]) -> None
     counts = [count for count in shown if count in contest.counts] or milestones(contest.counts[-1])
     ratio = benchmark.measure != "regret"
     heads = ["controller", *(f"at {count:,}" for count in counts)]
-    heads += [f"{target:.0%} after" for target in TARGETS] * ratio + ["virtual s", "ms each"]
+    heads += [f"{target:.0%} after" for target in TARGETS] * ratio + ["virtual s", "CPU ms each"]
     rows = []
     for standing in contest.standings:
         reached = [figure(contest.reached(standing, target)) for target in TARGETS] * ratio

@@ -16,7 +16,7 @@ from controllers.base import Controller
 class Run:
     """What a search found: the losses of its candidates and the virtual seconds of their ends, in that order.
 
-    `thinking` are the real seconds that the controller took to ask and be told.
+    `thinking` are the seconds of processor time that the controller took to ask and be told, and look-ups.
     """
 
     losses: Losses
@@ -35,7 +35,7 @@ def simulate(controller: Controller, benchmark: Benchmark, evaluations: int, wor
     ended: list[float] = []
     thinking, exhausted = 0.0, False
     while True:
-        start = time.perf_counter()
+        start = time.process_time()
         while pool.free and not exhausted and len(losses) + pool.busy < evaluations:
             proposals = controller.ask(1)
             exhausted = not proposals
@@ -46,7 +46,7 @@ def simulate(controller: Controller, benchmark: Benchmark, evaluations: int, wor
             break
         evaluation = pool.end()
         controller.tell([evaluation])
-        thinking += time.perf_counter() - start
+        thinking += time.process_time() - start
         losses.append(benchmark.losses(evaluation))
         ended.append(pool.now)
     return Run(np.array(losses).reshape(-1, len(benchmark.objectives)), np.array(ended), thinking)

@@ -172,8 +172,9 @@ def test_a_contest_is_repeatable():
     )
     assert random["virtual_seconds"][-1] == 30.0
     assert evolved["runs"][0] != evolved["runs"][1] and random["runs"][0][0] != evolved["runs"][0][0]
-    reached = [next(n for n, share in enumerate(run, 1) if share >= 0.98) for run in evolved["runs"]]
-    assert evolved["reached"]["0.98"] == sorted(reached)[2]
+    ends = [next((n for n, share in enumerate(run, 1) if share >= 0.98), None) for run in evolved["runs"]]
+    reached = sorted(end for end in ends if end)
+    assert evolved["reached"]["0.98"] == (reached[2] if len(reached) > 2 else None)
 
 
 def test_the_counts_of_tables_and_figures():
@@ -195,11 +196,11 @@ def test_the_figure_has_a_line_and_a_band_for_each(tmp_path):
 
 
 def test_thousands_of_evaluations_a_second():
-    space = TableSpace("large", ["a", "b"], [(a, b) for a in range(150) for b in range(100)])
+    space = TableSpace("large", ["a", "b"], [(a, b) for a in range(100) for b in range(50)])
     known = Benchmark(space, Figures(), [SCORE, COST])
     controller = Contender.parse("random").controller(known, 0)
     start = time.process_time()
-    run = simulate(controller, known, 3000, workers=8)
+    run = simulate(controller, known, 2000, workers=8)
     seconds = time.process_time() - start
-    assert len(run.losses) == 3000
-    assert seconds < 1.5, f"{3000 / seconds:.0f} evaluations a second"
+    assert len(run.losses) == 2000
+    assert seconds < 1.0, f"{2000 / seconds:.0f} evaluations a second"
