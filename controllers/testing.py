@@ -8,7 +8,7 @@ class TestMine(ControllerConformance):
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from random import Random
 from typing import Any, ClassVar
 
@@ -22,6 +22,8 @@ GRID = TableSpace("grid", ["a", "b", "c"], [(a, b, c) for a in range(6) for b in
 """A space of 216 candidates."""
 SMALL = TableSpace("small", ["a", "b", "c"], [(a, b, c) for a in range(3) for b in range(3) for c in range(3)])
 """A space of 27 candidates, to be exhausted."""
+WIDE = Space((integers(0, 5),) * 5, "wide")
+"""A space of 7,776 candidates: more neighbours than a short search tries."""
 LAYERS = Space(repeat(integers(1, 8), (one_of("a", "b", "c"), one_of(1, 2, 4))), "layers")
 """A space of 4 · 10^7 candidates in which most decisions hang on another."""
 OBJECTIVES = (
@@ -37,12 +39,8 @@ Measure = Callable[[Proposal], Evaluation]
 
 
 def measured(proposal: Proposal) -> Evaluation:
-    """A smooth trade-off over either space; one candidate in seven fails, another lacks a metric."""
-    if isinstance(proposal.architecture, tuple):
-        layers = proposal.architecture
-        a, b, c = len(layers), sum(size for _, size in layers) // 4, sum(kind == "a" for kind, _ in layers)
-    else:
-        a, b, c = proposal.architecture.values
+    """A smooth trade-off over each space; one candidate in seven fails, another lacks a metric."""
+    a, b, c = _numbers(proposal.architecture)
     values = {
         "accuracy": a + b - 0.1 * c * c,
         "latency": a * a + c,
@@ -58,10 +56,21 @@ def measured(proposal: Proposal) -> Evaluation:
     return Evaluation(proposal, metrics=tuple(Metric(name, float(value)) for name, value in values.items()))
 
 
+def _numbers(architecture: Any) -> tuple[int, ...]:
+    """Three numbers of about the same ranges in each space."""
+    if not isinstance(architecture, tuple):
+        return tuple(architecture.values)
+    if isinstance(architecture[0], int):
+        return architecture[:3]
+    sizes = [size for _, size in architecture]
+    return len(sizes), sum(sizes) // 4, sum(kind == "a" for kind, _ in architecture)
+
+
 @cache
 def many(count: int) -> tuple[Proposal, ...]:
     """Different candidates of `LAYERS`, as a study holds them."""
-    rng, found = Random(0), {}
+    rng = Random(0)
+    found: dict[str, Any] = {}
     while len(found) < count:
         architecture = LAYERS.sample(rng, "architectures")
         found[LAYERS.digest(architecture)] = architecture
@@ -193,7 +202,7 @@ class ControllerConformance:
     def test_takes_one_two_and_four_objectives_or_says_that_it_cannot(self) -> None:
         taken = 0
         for count in (1, 2, 4):
-            search = refused(lambda count=count: self.made(objectives=count))
+            search = refused(partial(self.made, objectives=count))
             if search is None:
                 continue
             taken += 1
@@ -207,8 +216,8 @@ class ControllerConformance:
         kept = []
         for constraints in ((), (BOUND,)):
             count = 0
-            for seed in range(self.seeds):
-                search = refused(lambda c=constraints, s=seed: self.made(GRID, 1, s, c))
+            for seed in range(self.seeds if self.learns else 1):
+                search = refused(partial(self.made, WIDE, 1, seed, constraints))
                 if search is None:
                     return
                 asked = self.searched(search, 2 * self.steps)[self.steps :]
@@ -248,4 +257,4 @@ def refused(make: Callable[[], Controller]) -> Controller | None:
         return None
 
 
-__all__ = ["BOUND", "GRID", "LAYERS", "OBJECTIVES", "SMALL", "ControllerConformance", "measured"]
+__all__ = ["BOUND", "GRID", "LAYERS", "OBJECTIVES", "SMALL", "WIDE", "ControllerConformance", "measured"]

@@ -51,7 +51,7 @@ class Contender:
 class Standing:
     """What a contender found: per seed (row) and count of evaluations (column) the benchmark's measure.
 
-    `seconds` are the virtual ones at each count, per seed; `thinking_ms` is processor time per candidate, asked, looked up and told.
+    `seconds` are the virtual ones at each count, per seed; `thinking_ms` is processor time per candidate.
     """
 
     contender: Contender

@@ -16,7 +16,7 @@ from controllers.base import Controller
 class Run:
     """What a search found: the losses of its candidates and the virtual seconds of their ends, in that order.
 
-    `thinking` are the seconds of processor time that the controller took to ask and be told, and look-ups.
+    `thinking` are the seconds of processor time for asking, looking up and telling.
     """
 
     losses: Losses

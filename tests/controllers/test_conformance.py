@@ -20,15 +20,15 @@ LIMITS: dict[str, dict[str, Any]] = {
     "given": {"learns": False},
     "one-shot": {"learns": False},
     "random": {"learns": False},
-    "optuna:random": {"learns": False, "tells": 2000},
+    "optuna:random": {"learns": False, "tells": 1000},
     "optuna:tpe": {"tells": 1000, "steps": 16, "settings": {"n_startup_trials": 5}},
     "optuna:gp": {"tells": 20, "steps": 10, "seeds": 2, "settings": {"n_startup_trials": 6}},
-    "optuna:nsga2": {"tells": 2000, "settings": {"population_size": 8}},
+    "optuna:nsga2": {"tells": 1000, "steps": 24, "settings": {"population_size": 8}},
     "optuna:nsga3": {"tells": 2000, "settings": {"population_size": 8}},
     "optuna:cmaes": {"tells": 2000},
 }
 """What the suite must know of a controller: those of Optuna are slow."""
-SLOW = ["optuna:gp", "optuna:nsga3"]
+SLOW = ["optuna:cmaes", "optuna:gp", "optuna:nsga3"]
 
 
 class NeedsFile(ControllerConformance):
