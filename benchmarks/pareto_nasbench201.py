@@ -1,7 +1,7 @@
 """Pareto fronts on NAS-Bench-201: our controllers against Optuna's samplers, hypervolume by evaluations.
 
 The table holds every cell's accuracy after 200 epochs (trained on half of the training data, tested) and its latency
-on a Pixel 3; only connected cells count. Every contender gets the same evaluations and the same seeds; nobody trains
+on a device (default: Pixel 3); only connected cells count. Every contender gets the same evaluations and the same seeds; nobody trains
 anything. Run it with: python benchmarks/pareto_nasbench201.py TABLE.parquet --seeds 20 --to docs/benchmarks
 """
 
@@ -20,26 +20,28 @@ from controllers import CONTROLLERS
 from evaluators.table import TableEvaluator
 from search_spaces.table import TableSpace
 
-ACCURACY, LATENCY = "cifar10_halftrain_test_acc_ep200", "lat_pixel3_ms"
-OBJECTIVES = (Objective(ACCURACY, "max"), Objective(LATENCY, "min"))
+ACCURACY = "cifar10_halftrain_test_acc_ep200"
 OPS = ("op_0_1", "op_0_2", "op_1_2", "op_0_3", "op_1_3", "op_2_3")
 Points = list[tuple[float, float]]
 
 
-def ours(name: str, space: TableSpace, table: TableEvaluator, seed: int, evaluations: int) -> Points:
+def ours(name: str, space: TableSpace, table: TableEvaluator, latency: str, seed: int, evaluations: int) -> Points:
     """The losses that one of our controllers finds, in order."""
-    controller = CONTROLLERS.get(name)(space, OBJECTIVES, (), seed)
+    objectives = (Objective(ACCURACY, "max"), Objective(latency, "min"))
+    controller = CONTROLLERS.get(name)(space, objectives, (), seed)
     context = Context(Path("."))
     found: Points = []
     while len(found) < evaluations:
         for proposal in controller.ask(1):
             evaluation = table.evaluate(proposal, context)
-            found.append((-evaluation.values[ACCURACY], evaluation.values[LATENCY]))
+            found.append((-evaluation.values[ACCURACY], evaluation.values[latency]))
             controller.tell([evaluation])
     return found
 
 
-def peer(sampler: Callable[[int], optuna.samplers.BaseSampler], table: TableEvaluator, seed: int, n: int) -> Points:
+def peer(
+    sampler: Callable[[int], optuna.samplers.BaseSampler], table: TableEvaluator, latency: str, seed: int, n: int
+) -> Points:
     """The losses that an Optuna sampler finds; a cell that isn't connected is told as a failure, and not counted."""
     study = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler(seed))
     connected = table.rule("connected")
@@ -52,7 +54,7 @@ def peer(sampler: Callable[[int], optuna.samplers.BaseSampler], table: TableEval
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
             continue
         values = table.evaluate(Proposal(row, ""), Context(Path("."))).values
-        found.append((-values[ACCURACY], values[LATENCY]))
+        found.append((-values[ACCURACY], values[latency]))
         study.tell(trial, found[-1])
     return found
 
@@ -81,24 +83,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("table")
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--at", default="50,100,200,500")
+    parser.add_argument("--at", default="50,80,100,120,200,500")
+    parser.add_argument("--latency", default="lat_pixel3_ms", help="the latency column: the device")
     parser.add_argument("--to", default=None, help="folder for the table (JSON, Markdown) and the plot")
     parser.add_argument("--only", default="", help="contenders whose names hold this text")
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     counts = [int(count) for count in arguments.at.split(",")]
     space = TableSpace.load(arguments.table, OPS, where="connected")
-    table = TableEvaluator(arguments.table, columns=[ACCURACY, LATENCY])
-    every = np.array([_losses(table, row) for row in space.enumerate()])
+    table = TableEvaluator(arguments.table, columns=[ACCURACY, arguments.latency])
+    every = np.array([_losses(table, arguments.latency, row) for row in space.enumerate()])
     # The reference of the published comparisons: accuracy 20 points below the best, the slowest connected cell.
     reference = np.array([every[:, 0].min() + 20, every[:, 1].max()])
     whole = hypervolume(every, ref=reference)
     contenders: dict[str, Callable[[int], Points]] = {
-        name: (lambda seed, name=name: ours(name, space, table, seed, max(counts)))
-        for name in ("random", "regularized-evolution", "pareto-evolution")
+        name: (lambda seed, name=name: ours(name, space, table, arguments.latency, seed, max(counts)))
+        for name in ("random", "regularized-evolution", "pareto-evolution", "model-based")
     }
     for name, sampler in PEERS.items():
-        contenders[name] = lambda seed, sampler=sampler: peer(sampler, table, seed, max(counts))
+        contenders[name] = lambda seed, sampler=sampler: peer(sampler, table, arguments.latency, seed, max(counts))
     results: dict[str, list[list[float]]] = {}
     for name, run in contenders.items():
         if arguments.only not in name:
@@ -114,9 +117,9 @@ def main() -> None:
         write(Path(arguments.to), results, counts, arguments.seeds)
 
 
-def _losses(table: TableEvaluator, row: object) -> tuple[float, float]:
+def _losses(table: TableEvaluator, latency: str, row: object) -> tuple[float, float]:
     values = table.evaluate(Proposal(row, ""), Context(Path("."))).values
-    return -values[ACCURACY], values[LATENCY]
+    return -values[ACCURACY], values[latency]
 
 
 def _grid(counts: list[int]) -> list[int]:

@@ -16,26 +16,23 @@ Below = Callable[[int, Floats], Floats]
 """The probability that loss number `i` of each candidate is at most each of the values: (values, candidates)."""
 
 
-def expected_gain(
-    below: Below, front: Floats, reference: Floats, ideal: Floats, rng: Random, steps: int = STEPS
-) -> Floats:
+def expected_gain(below: Below, front: Floats, reference: Floats, ideal: Floats, rng: Random) -> Floats:
     """The hypervolume that each candidate is expected to add, as a share of that between `ideal` and `reference`.
 
     Exact, but for the integrals' grid, for one objective (expected improvement) and two; for more it is an estimate
-    along random directions. `front`: losses (members, objectives), of which some may dominate others. `steps`: points
-    of the integrals over a loss, besides the front's own.
+    along random directions. `front`: losses (members, objectives), of which some may dominate others.
     """
     if len(reference) == 1:
         best = min([*front[:, 0].tolist(), float(reference[0])])
-        gain = _areas(below, 0, float(ideal[0]), np.array([best]), steps)[0]
+        gain = _areas(below, 0, float(ideal[0]), np.array([best]))[0]
     elif len(reference) == 2:
-        gain = _in_strips(below, front, reference, ideal, steps)
+        gain = _in_strips(below, front, reference, ideal)
     else:
         return _along_directions(below, front, reference, ideal, rng)
     return np.asarray(gain / np.prod(reference - ideal))
 
 
-def _in_strips(below: Below, front: Floats, reference: Floats, ideal: Floats, steps: int) -> Floats:
+def _in_strips(below: Below, front: Floats, reference: Floats, ideal: Floats) -> Floats:
     """Two objectives: the plane left of the reference is cut into strips between the front's members.
 
     As in "Hypervolume-based Expected Improvement: Monotonicity Properties and Exact Computation".
@@ -46,15 +43,15 @@ def _in_strips(below: Below, front: Floats, reference: Floats, ideal: Floats, st
             edges.append(first)
             heights.append(second)
     edges.append(float(reference[0]))
-    left = _areas(below, 0, float(ideal[0]), np.array(edges), steps)
+    left = _areas(below, 0, float(ideal[0]), np.array(edges))
     widths = np.diff(left, axis=0, prepend=np.zeros((1, left.shape[1])))
-    gains = _areas(below, 1, float(ideal[1]), np.array(heights[::-1]), steps)[::-1]
+    gains = _areas(below, 1, float(ideal[1]), np.array(heights[::-1]))[::-1]
     return np.asarray(np.einsum("ij,ij->j", widths, gains))
 
 
-def _areas(below: Below, objective: int, low: float, ends: Floats, steps: int) -> Floats:
+def _areas(below: Below, objective: int, low: float, ends: Floats) -> Floats:
     """E[max(0, end - max(low, loss))] for ascending `ends`, (ends, candidates): the integral of the probability."""
-    grid = np.unique(np.concatenate([np.linspace(min(low, ends[0]), ends[-1], steps), ends]))
+    grid = np.unique(np.concatenate([np.linspace(min(low, ends[0]), ends[-1], STEPS), ends]))
     probability = below(objective, grid)
     pieces = 0.5 * (probability[1:] + probability[:-1]) * np.diff(grid)[:, None]
     areas = np.concatenate([np.zeros((1, probability.shape[1])), np.cumsum(pieces, axis=0)])

@@ -7,21 +7,21 @@ from random import Random
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from moocore import is_nondominated
 
 from archfront.contracts import Constraint, Evaluation, Objective, Proposal, WrongUse
 from controllers.acquisition import expected_gain
 from controllers.base import CONTROLLERS, Controller
 from controllers.encoding import BinaryEncoding, Floats, Vectors
-from controllers.outcome_model import Known, Observation, OutcomeModel, Prediction
+from controllers.outcome_model import Known, Observation, OutcomeModel
 from controllers.pool import Pool
 from search_spaces.space import SearchSpace
 
 ROUNDS, BRED, INCUMBENTS = 3, 40, 5
 """Where a space can't be looked at as a whole: rounds of breeding candidates, how many in each, and from how many."""
-FINALISTS, COARSE, THIN = 500, 8, 10
-"""Of more candidates than `FINALISTS`, the gain is first integrated in `COARSE` steps over `THIN` of the front, and
-exactly only for the best of them."""
+NEAREST = 25
+"""Where it can, how many of the architectures nearest to each member of the front are looked at."""
 WAITING = 16
 """How many of the latest candidates under way are taken into account."""
 TABLE = 20_000_000
@@ -38,8 +38,8 @@ class ModelBasedSearch(Controller):
     """A Gaussian process per objective; proposes the candidate with the largest expected hypervolume improvement.
 
     The kernel compares architectures decision by decision, with weights fitted to the observations, and also by how
-    often each option occurs. Candidates are all unseen architectures in a space of up to 60,000, else the children of
-    the front and of the most promising of them. Constraints and failures are modelled, too: what
+    often each option occurs. Candidates are the unseen architectures nearest to the front in a space of up to 60,000,
+    else the children of the front and of the most promising of them. Constraints and failures are modelled, too: what
     a candidate is expected to gain counts as much as it is likely to be feasible.
 
     Args:
@@ -140,13 +140,26 @@ class ModelBasedSearch(Controller):
         unseen = self._pool.unseen(self._architectures)
         if not len(unseen):
             return self.proposal(self.space.sample(rng), "random")
-        scores = goal.scores(None, rng)[unseen]
+        unseen = self._near_front(unseen)
+        scores = goal.scores(None, rng, unseen)
         for index in unseen[np.argsort(-scores, kind="stable")]:
             found = self.proposal(self._pool.architectures[index], "model")
             if found.digest not in self._architectures:
                 return found
             self._pool.drop(int(index))
         return found
+
+    def _near_front(self, unseen: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        """Those nearest to any member of the front: far from all observations a model is rarely right."""
+        assert self._pool is not None
+        if len(unseen) <= NEAREST:
+            return unseen
+        near = np.zeros(len(unseen), dtype=bool)
+        genes = self._pool.genes[unseen]
+        for member in self.archive.front:
+            distance = (genes != np.array(self.space.genes(self.architecture(member.digest)))).sum(axis=1)
+            near[np.argpartition(distance, NEAREST)[:NEAREST]] = True
+        return unseen[near] if near.any() else unseen
 
     def _best_bred(self, goal: "_Goal", rng: Random) -> Proposal:
         """The most promising of a few generations, each bred from the front and the best of those before."""
@@ -193,27 +206,14 @@ class _Goal:
         self._front = front
         self._any_feasible = any_feasible
 
-    def scores(self, vectors: Vectors | None, rng: Random) -> Floats:
-        """For the vectors, or for the whole pool: expected gain times the probability of success."""
+    def scores(self, vectors: Vectors | None, rng: Random, rows: npt.NDArray[np.intp] | None = None) -> Floats:
+        """For the vectors, or for some rows of the pool: expected gain times the probability of success."""
         model = self._model
-        gain = self._gain(model.predict(vectors), rng)
-        success = self._model.predicted_success(vectors)
+        prediction = model.predict(vectors, rows)
+        gain = expected_gain(prediction.below, self._front, model.reference(), model.ideal(), rng)
+        success = model.predicted_success(vectors, rows)
         # As long as nothing is feasible, becoming so is all that counts.
         return gain * success if self._any_feasible else success + TIE * gain
-
-    def _gain(self, prediction: Prediction, rng: Random) -> Floats:
-        """What each candidate is expected to add to the front."""
-        reference, ideal = self._model.reference(), self._model.ideal()
-        if len(prediction) <= FINALISTS:
-            return expected_gain(prediction.below, self._front, reference, ideal, rng)
-        order = np.lexsort(self._front.T)
-        thinned = self._front[order[:: len(order) // THIN + 1]]
-        gain = expected_gain(prediction.below, thinned, reference, ideal, rng, COARSE)
-        best = np.argpartition(-gain, FINALISTS)[:FINALISTS]
-        # None of the others may come before a finalist.
-        gain *= TIE / max(float(gain.max()), TIE)
-        gain[best] += TIE + expected_gain(prediction.among(best).below, self._front, reference, ideal, rng)
-        return gain
 
 
 def last_fit(count: int, start: int) -> int:

@@ -17,8 +17,8 @@ FAR = 4.5
 """Losses further from the best than this many times the median of random candidates don't count as worse."""
 MARGIN = 0.5
 """How far beyond the worst loss that counts hypervolume is measured from, relative to its distance from the best."""
-OFFSETS = (0.1, 0.3, 1.0, 4.0, 16.0)
-"""What a scale may have as its offset: from a fine look at the best to a linear scale."""
+OFFSETS = (0.3, 1.0)
+"""What a scale may have as its offset; the likelier one is taken."""
 SURELY = 0.05
 """No candidate is believed to succeed with less probability than this, lest one failure bans a region."""
 
@@ -77,6 +77,7 @@ class Linear:
 Known = Sequence[tuple[Observation, Vectors]]
 """Observations, each with its architecture's vector."""
 Read = Callable[[Observation], float | None]
+Rows = npt.NDArray[np.intp] | None
 
 
 class Outcome:
@@ -120,12 +121,13 @@ class Outcome:
                 if self._pool is not None:
                     self._pool.extend()
 
-    def predict(self, vectors: Vectors | None) -> tuple[Floats, Floats]:
-        """Mean and variance at the vectors, or, without any, over the whole pool."""
+    def predict(self, vectors: Vectors | None, rows: Rows = None) -> tuple[Floats, Floats]:
+        """Mean and variance at the vectors, or, without any, at rows of the pool."""
         if vectors is not None:
             return Posterior(self.process, vectors).predict()
         assert self._pool is not None
-        return self._pool.predict()
+        means, variances = self._pool.predict()
+        return (means, variances) if rows is None else (means[rows], variances[rows])
 
 
 class OutcomeModel:
@@ -183,18 +185,18 @@ class OutcomeModel:
         limits = [max(o.limit, _above(o.best)) for o in self.losses]
         return np.array([limit + MARGIN * (limit - o.best) for o, limit in zip(self.losses, limits, strict=True)])
 
-    def predict(self, vectors: Vectors | None) -> "Prediction":
-        """Of every loss; at the vectors or over the pool."""
-        return Prediction(self.losses, [outcome.predict(vectors) for outcome in self.losses])
+    def predict(self, vectors: Vectors | None, rows: Rows = None) -> "Prediction":
+        """Of every loss; at the vectors or at rows of the pool."""
+        return Prediction(self.losses, [outcome.predict(vectors, rows) for outcome in self.losses])
 
-    def predicted_success(self, vectors: Vectors | None) -> Floats | float:
+    def predicted_success(self, vectors: Vectors | None, rows: Rows = None) -> Floats | float:
         """The probability that a candidate is evaluated and keeps every constraint."""
         success: Floats | float = 1.0
         for outcome in self.excesses:
-            mean, variance = outcome.predict(vectors)
+            mean, variance = outcome.predict(vectors, rows)
             success = success * ndtr((float(outcome.scale(np.array(0.0))) - mean) / np.sqrt(variance))
         for outcome in self.failures:
-            success = success * np.clip(1 - outcome.predict(vectors)[0], SURELY, 1)
+            success = success * np.clip(1 - outcome.predict(vectors, rows)[0], SURELY, 1)
         return success
 
 
@@ -204,13 +206,6 @@ class Prediction:
     def __init__(self, losses: Sequence[Outcome], moments: Sequence[tuple[Floats, Floats]]) -> None:
         self._losses = losses
         self._moments = moments
-
-    def __len__(self) -> int:
-        return len(self._moments[0][0])
-
-    def among(self, rows: npt.NDArray[np.intp]) -> "Prediction":
-        """That of some of the candidates."""
-        return Prediction(self._losses, [(mean[rows], variance[rows]) for mean, variance in self._moments])
 
     def below(self, index: int, values: Floats) -> Floats:
         """The probabilities that a loss is below the values, (values, candidates)."""
