@@ -1,8 +1,8 @@
 """Pareto fronts on NAS-Bench-201: our controllers against Optuna's samplers, hypervolume by evaluations.
 
 The table holds every cell's accuracy after 200 epochs (trained on half of the training data, tested) and its latency
-on a device (default: Pixel 3); only connected cells count. Every contender gets the same evaluations and the same seeds; nobody trains
-anything. Run it with: python benchmarks/pareto_nasbench201.py TABLE.parquet --seeds 20 --to docs/benchmarks
+on a device (default: Pixel 3); only connected cells count. Every contender gets the same evaluations and the same
+seeds; nobody trains anything. Run it with: python benchmarks/pareto_nasbench201.py TABLE.parquet --seeds 20 --to docs/benchmarks
 """
 
 import argparse
