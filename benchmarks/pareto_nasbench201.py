@@ -2,7 +2,8 @@
 
 The table holds every cell's accuracy after 200 epochs (trained on half of the training data, tested) and its latency
 on a device (default: Pixel 3); only connected cells count. Every contender gets the same evaluations and the same
-seeds; nobody trains anything. Run it with: python benchmarks/pareto_nasbench201.py TABLE.parquet --seeds 20 --to docs/benchmarks
+seeds; nobody trains anything. Run it with:
+python benchmarks/pareto_nasbench201.py TABLE.parquet --seeds 20 --to docs/benchmarks
 """
 
 import argparse
