@@ -2,8 +2,7 @@
 
 import copy
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from math import isfinite
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from archfront.contracts import Context, Evaluation, Metric, Proposal, Provenance, Status, WrongUse
 from evaluators.base import EVALUATORS, Evaluator
+from evaluators.candidate_training import threads_set
 from evaluators.datasets import DataSet
 from evaluators.training import seed_of
 from evaluators.zero_cost.proxy import PROXIES
@@ -61,7 +61,7 @@ class ZeroCostEvaluator(Evaluator):
         dataset: DataSet = context.data
         model = build(proposal.architecture, dataset.inputs, dataset.outputs, seed_of(context, proposal, "weights"))
         images, labels = batch(dataset, self._batch_size, context.seed)
-        with _threads(context.threads):
+        with threads_set(context.threads):
             seed = seed_of(context, proposal, "proxies")
             found = scores(model, images, labels, tuple(self._proxies), seed, context.timeout_s)
         provenance = Provenance(
@@ -117,13 +117,3 @@ def scores(
         if timeout_s is not None and time.monotonic() - started > timeout_s:
             raise TimeoutError(f"zero-cost proxies took longer than {timeout_s:g} s")
     return found
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, count))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
