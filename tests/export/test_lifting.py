@@ -26,8 +26,10 @@ BUILDING = [family for family in PACKAGES if family not in ("network", "stage", 
 
 
 def names_of(family: str) -> list[str]:
-    """The registered parts of a family, without those that other tests have registered in this process."""
-    return [name for name in FAMILIES[family].names() if not name.startswith("test_")]
+    """The product's parts of a family, without those that other tests have registered in this process."""
+    return [
+        name for name in FAMILIES[family].names() if FAMILIES[family].get(name).__module__.startswith("search_spaces.")
+    ]
 
 
 def made(family: str, turn: int) -> Any:

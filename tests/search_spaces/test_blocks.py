@@ -92,8 +92,14 @@ class TestParts(PartConformance):
 
 def test_every_registered_part_is_tested():
     tested = {(part.family, part.name) for part, _ in TestParts.cases}
-    registered = {(name, entry.name) for name in PACKAGES for entry in FAMILIES[name]}
-    assert {pair for pair in registered if not pair[1].startswith("test_")} <= tested
+    # Other tests register parts of their own in this process.
+    ours = {
+        (name, entry.name)
+        for name in PACKAGES
+        for entry in FAMILIES[name]
+        if entry.value.__module__.startswith("search_spaces.")
+    }
+    assert ours <= tested
 
 
 @pytest.mark.parametrize(
