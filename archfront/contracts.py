@@ -253,6 +253,18 @@ def feasible(values: Mapping[str, float], constraints: Iterable[Constraint]) -> 
     return all(c.excess(values[c.metric]) == 0 for c in constraints if c.metric in values)
 
 
+def judged(evaluation: Evaluation, constraints: Iterable[Constraint]) -> Evaluation:
+    """The evaluation, infeasible where it breaks a constraint that its metrics so far can tell."""
+    if evaluation.status is not Status.OK:
+        return evaluation
+    values = evaluation.values
+    for constraint in constraints:
+        if constraint.metric in values and constraint.excess(values[constraint.metric]) > 0:
+            reason = f"{constraint.metric} {values[constraint.metric]:g} breaks {constraint}"
+            return replace(evaluation, status=Status.INFEASIBLE, reason=reason)
+    return evaluation
+
+
 def losses(values: Mapping[str, float], objectives: Sequence[Objective]) -> tuple[float, ...] | None:
     """The objectives' values, less is better; None when one is missing or not finite."""
     found = [values.get(objective.metric, math.nan) for objective in objectives]

@@ -1,6 +1,5 @@
 """Starting a search, or going on with one: from a plan to a study, a controller, a launcher and the loop."""
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,7 +9,7 @@ from archfront.launchers.base import Launcher
 from archfront.plan import Plan, Workshop
 from archfront.search import Budget, Listener, Progress, Search
 from archfront.study import Database, Study, create_study
-from controllers.base import CONTROLLERS, Controller
+from controllers.base import Controller, create
 from search_spaces.canonical import to_json
 from search_spaces.errors import SpaceError, near
 
@@ -64,12 +63,8 @@ def make_controller(order: Order, workshop: Workshop) -> Controller:
     """The controller that was ordered, or the default: Pareto evolution for several objectives, else regularized."""
     plan = workshop.plan
     name = order.controller or ("pareto-evolution" if len(plan.objectives) > 1 else "regularized-evolution")
-    cls = CONTROLLERS.get(name)
-    accepted = list(inspect.signature(cls).parameters)[4:]
-    for key in order.controller_settings:
-        if key not in accepted:
-            raise WrongUse(f"the controller '{name}' has no setting '{key}'; {near(key, accepted)}")
-    return cls(workshop.space, plan.parsed_objectives, plan.parsed_constraints, plan.seed, **order.controller_settings)
+    objectives, constraints = plan.parsed_objectives, plan.parsed_constraints
+    return create(name, workshop.space, objectives, constraints, plan.seed, order.controller_settings)
 
 
 def describe(order: Order, workshop: Workshop) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from sqlalchemy.exc import OperationalError
 
-from archfront.contracts import Evaluation, Proposal, Status
+from archfront.contracts import Evaluation, Proposal, Status, judged
 from archfront.launchers.base import Done, Job, Launcher
 from archfront.study import Point, Recorded, Study, StudyWriter
 from controllers.base import Controller
@@ -228,7 +228,7 @@ class Search:
         """Record a finished part; end the evaluation, or go on with the next part of it."""
         work = self._open[done.job.id]
         part = _once(done.evaluation, work.so_far)
-        work.so_far = self._judged(work.so_far.joined(part))
+        work.so_far = judged(work.so_far.joined(part), self.controller.constraints)
         work.left = work.left[1:]
         if work.left and work.so_far.status is Status.OK:
             writer.tell_part(work.id, done.job.evaluator, part)
@@ -242,17 +242,6 @@ class Search:
         self.progress.done_here += 1
         self.controller.tell([work.so_far])
         self.progress.last = work.so_far
-
-    def _judged(self, evaluation: Evaluation) -> Evaluation:
-        """The evaluation, infeasible where it breaks a constraint that its metrics so far can tell."""
-        if evaluation.status is not Status.OK:
-            return evaluation
-        values = evaluation.values
-        for constraint in self.controller.constraints:
-            if constraint.metric in values and constraint.excess(values[constraint.metric]) > 0:
-                reason = f"{constraint.metric} {values[constraint.metric]:g} breaks {constraint}"
-                return replace(evaluation, status=Status.INFEASIBLE, reason=reason)
-        return evaluation
 
     def _remember_checkpoint(self, work: _Open) -> None:
         for artifact in work.so_far.artifacts:

@@ -1,13 +1,15 @@
 """What every controller is: `ask` for candidates, `tell` what became of them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from inspect import signature
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 from archfront.contracts import Constraint, Evaluation, Objective, Proposal, WrongUse
 from controllers.archive import Archive
+from search_spaces.errors import near
 from search_spaces.registry import Registry
 from search_spaces.space import COUNTABLE, SearchSpace
 
@@ -32,6 +34,9 @@ class Controller(ABC):
 
     Not thread-safe: one search uses one controller.
     """
+
+    tries: ClassVar[int] = TRIES
+    """How often `propose` is called for one candidate; less than `TRIES` where a call is costly."""
 
     def __init__(
         self,
@@ -94,7 +99,7 @@ class Controller(ABC):
         self._architectures[proposal.digest] = proposal.architecture
 
     def _unseen(self, rng: Random) -> Proposal | None:
-        for _ in range(TRIES):
+        for _ in range(self.tries):
             found = self.propose(rng)
             if found.digest not in self._architectures:
                 return found
@@ -109,3 +114,22 @@ class Controller(ABC):
                 if found.digest not in self._architectures:
                     return found
         return None
+
+
+def create(
+    name: str,
+    space: SearchSpace,
+    objectives: Sequence[Objective],
+    constraints: Sequence[Constraint] = (),
+    seed: int = 0,
+    settings: Mapping[str, Any] | None = None,
+) -> Controller:
+    """The controller called `name`, or at `path/to/file.py:Name`, with its settings checked by name."""
+    cls = CONTROLLERS.get(name)
+    if not (isinstance(cls, type) and issubclass(cls, Controller)):
+        raise WrongUse(f"'{name}' is no controller; give a class derived from controllers.Controller")
+    accepted = list(signature(cls).parameters)[4:]
+    for key in settings or {}:
+        if key not in accepted:
+            raise WrongUse(f"the controller '{name}' has no setting '{key}'; {near(key, accepted)}")
+    return cls(space, objectives, constraints, seed, **(settings or {}))

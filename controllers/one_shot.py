@@ -18,6 +18,8 @@ class OneShot(Controller):
     chance. Evaluations change nothing, so any objectives and constraints are taken: they rank what was proposed.
     """
 
+    tries = 1  # `propose` draws often enough itself
+
     def __init__(
         self,
         space: SearchSpace,

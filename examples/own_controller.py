@@ -7,22 +7,19 @@ from controllers import Controller
 
 
 class HillClimbing(Controller):
-    """Tries the neighbours of the best candidate so far, in random order."""
+    """Steps to a neighbour of the latest candidate that was as good as any before, in random order."""
 
-    best: tuple[float, str] | None = None
+    centre: str = ""
 
     def observe(self, evaluation: Evaluation) -> None:
         """All learning happens here, so that a search that goes on learns the same again from its history."""
-        value = evaluation.values.get(self.objectives[0].metric)
-        if value is None:
-            return
-        found = (self.objectives[0].loss(value), evaluation.proposal.digest)
-        self.best = found if self.best is None else min(self.best, found)
+        # The archive has the evaluation already, and keeps what no other beats in objectives and constraints.
+        if any(member.digest == evaluation.proposal.digest for member in self.archive.front):
+            self.centre = evaluation.proposal.digest
 
     def propose(self, rng: Random) -> Proposal:
         """Only the generator that is given is drawn from, and nothing is changed."""
-        if self.best is None:
+        if not self.centre or rng.random() < 0.1:
             return self.proposal(self.space.sample(rng), "random")
-        digest = self.best[1]
-        neighbours = list(self.space.neighbours(self.architecture(digest)))
-        return self.proposal(rng.choice(neighbours), "neighbour", [digest])
+        neighbours = list(self.space.neighbours(self.architecture(self.centre)))
+        return self.proposal(rng.choice(neighbours), "neighbour", [self.centre])

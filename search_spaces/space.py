@@ -15,6 +15,8 @@ from search_spaces.parts import Part
 
 TRIES = 1000
 """Draws that a space with rules makes before it says that nothing is left."""
+WANDER = 50
+"""Architectures that `around` gives after the first, where the space can't be looked at as a whole."""
 COUNTABLE = 200_000
 """A space with rules is counted by enumeration up to this size."""
 
@@ -63,6 +65,21 @@ class SearchSpace(ABC):
     @abstractmethod
     def neighbours(self, architecture: Any) -> Iterator[Any]:
         """The architectures nearest to this one, each once, in a fixed order."""
+
+    def around(self, genes: Genes, rng: Random) -> Iterator[Any]:
+        """The architecture that the genes stand for, then others farther and farther from it, `WANDER` at most.
+
+        Genes that a rule bans give nothing.
+        """
+        try:
+            architecture = self.architecture(genes)
+            self.genes(architecture)
+        except SpaceError:
+            return
+        yield architecture
+        for _ in range(WANDER if self.decisions else 0):
+            architecture = self.mutate(architecture, rng)
+            yield architecture
 
     def __contains__(self, architecture: Any) -> bool:
         try:

@@ -21,6 +21,8 @@ from search_spaces.space import Genes, SearchSpace, Uniform
 Repeats = Literal["error", "mean"]
 """What to do with rows that are equal in all decisions: refuse them, or take them as one whose figures average."""
 PART = "table/row"
+KEPT = 20_000
+"""Rows whose neighbours are kept once they were found."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,9 @@ class TableSpace(SearchSpace):
         self._codes: npt.NDArray[np.int32] = np.ascontiguousarray(np.array(genes, dtype=np.int32).T)
         self._number = {row: i for i, row in enumerate(self._rows)}
         self._number_of_genes = {gene: i for i, gene in enumerate(genes)}
+        # Searches ask for the same rows over and over; what they get is kept.
+        self._neighbours: dict[int, npt.NDArray[np.intp]] = {}
+        self._digests: dict[int, str] = {}
 
     @classmethod
     def load(
@@ -156,8 +161,7 @@ class TableSpace(SearchSpace):
         return map(self._row, range(len(self._rows)))
 
     def mutate(self, architecture: Any, rng: Random) -> Row:
-        number = self._find(architecture)
-        nearest = self._nearest(self._codes[:, number], number)
+        nearest = self._neighbours_of(self._find(architecture))
         return self._row(int(nearest[rng.randrange(len(nearest))]))
 
     def crossover(self, mother: Any, father: Any, rng: Random) -> Row:
@@ -171,11 +175,24 @@ class TableSpace(SearchSpace):
         return self._row(number)
 
     def neighbours(self, architecture: Any) -> Iterator[Row]:
-        number = self._find(architecture)
-        return (self._row(int(i)) for i in self._nearest(self._codes[:, number], number))
+        return (self._row(int(i)) for i in self._neighbours_of(self._find(architecture)))
+
+    def around(self, genes: Genes, rng: Random) -> Iterator[Row]:
+        """All rows by their Hamming distance from `genes`, which may be no row's; equal distances in random order."""
+        distance = self._distance(np.array(genes, dtype=np.int32))
+        for found in range(len(genes) + 1):
+            rows = np.flatnonzero(distance == found).tolist()
+            rng.shuffle(rows)
+            yield from map(self._row, rows)
 
     def digest(self, architecture: Any) -> str:
-        return sha256(json.dumps(self.to_json(architecture)).encode()).hexdigest()[:32]
+        number = self._number.get(architecture.values) if architecture.columns == self.columns else None
+        if number is None:
+            return self._digest(architecture)
+        known = self._digests.get(number)
+        if known is None:
+            known = self._digests[number] = self._digest(self._row(number))
+        return known
 
     def to_json(self, architecture: Any) -> Any:
         return {"part": PART, **architecture.key()}
@@ -193,6 +210,9 @@ class TableSpace(SearchSpace):
     def fingerprint(self) -> str:
         return sha256(super().fingerprint().encode() + self._codes.tobytes()).hexdigest()[:16]
 
+    def _digest(self, architecture: Any) -> str:
+        return sha256(json.dumps(self.to_json(architecture)).encode()).hexdigest()[:32]
+
     def _row(self, number: int) -> Row:
         return Row(self.columns, self._rows[number])
 
@@ -204,16 +224,28 @@ class TableSpace(SearchSpace):
             raise SpaceError(f"the architecture isn't in the space '{self.name}': {str(architecture)[:200]}")
         return number
 
+    def _neighbours_of(self, number: int) -> npt.NDArray[np.intp]:
+        known = self._neighbours.get(number)
+        if known is None:
+            known = self._nearest(self._codes[:, number], number)
+            if len(self._neighbours) < KEPT:
+                self._neighbours[number] = known
+        return known
+
     def _nearest(self, genes: npt.NDArray[np.int32], without: int | None = None) -> npt.NDArray[np.intp]:
         """The numbers of the rows at the smallest Hamming distance from `genes`, the row `without` left out."""
-        distance = np.zeros(len(self._rows), dtype=np.int16)
-        for column, gene in zip(self._codes, genes, strict=True):
-            distance += column != gene
+        distance = self._distance(genes)
         if without is not None:
             if len(self._rows) == 1:
                 raise SpaceError(f"the space '{self.name}' has a single row, so nothing to mutate")
             distance[without] = len(genes) + 1
         return np.flatnonzero(distance == distance.min())
+
+    def _distance(self, genes: npt.NDArray[np.int32]) -> npt.NDArray[np.int16]:
+        distance = np.zeros(len(self._rows), dtype=np.int16)
+        for column, gene in zip(self._codes, genes, strict=True):
+            distance += column != gene
+        return distance
 
 
 def chosen(table: pa.Table, decisions: str | Sequence[str]) -> tuple[str, ...]:

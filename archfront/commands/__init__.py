@@ -10,7 +10,18 @@ from typing import Any, NoReturn
 
 import typer
 
-from archfront.commands import dashboard, export, initialise, listings, measure, report, results, search, supernet
+from archfront.commands import (
+    bench,
+    dashboard,
+    export,
+    initialise,
+    listings,
+    measure,
+    report,
+    results,
+    search,
+    supernet,
+)
 from archfront.contracts import WrongUse
 from search_spaces.errors import SpaceError
 
@@ -40,6 +51,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(supernet.app, name="supernet")
+app.add_typer(bench.app, name="bench")
 
 FAILURES = frozenset(
     {"Diverged", "ExportRefused", "LeaseLost", "StudyUnwritable", "TimingFailed", "TimingTimedOut", "Unsupported"}

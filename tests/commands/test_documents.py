@@ -43,7 +43,7 @@ def test_examples_run(words: list[str], tmp_path: Path, monkeypatch: pytest.Monk
     assert (tmp_path / "study.db").exists()
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/supernets.md"])
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/controllers.md", "docs/supernets.md"])
 def test_commands_in_documents_exist(document: str) -> None:
     program: Any = typer.main.get_command(app)
     found = commands(document)
@@ -54,6 +54,12 @@ def test_commands_in_documents_exist(document: str) -> None:
         if hasattr(command, "commands"):
             command, words = command.commands[words[1]], words[1:]
         command.make_context(words[0], list(words[1:]))
+
+
+def test_the_controller_in_the_documents_is_the_example() -> None:
+    example = (REPOSITORY / "examples" / "own_controller.py").read_text()
+    assert f"```python\n{example}```" in (REPOSITORY / "docs" / "controllers.md").read_text()
+    assert len(example.splitlines()) <= 32
 
 
 def test_every_training_method_is_documented() -> None:

@@ -1,0 +1,168 @@
+"""A space of which every candidate's figures are known, and how far a search of it has come."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from archfront.contracts import Constraint, Context, Evaluation, Objective, Proposal, WrongUse, judged, losses
+from archfront.plan import Plan, Workshop
+from archfront.study.front import hypervolume, nondominated
+from evaluators.base import Evaluator, create, parse
+from search_spaces.space import COUNTABLE, SearchSpace
+
+Losses = npt.NDArray[np.float64]
+"""One row per candidate, one column per objective, less is better; infinite where a candidate isn't feasible."""
+
+
+class Benchmark:
+    """A space and the table of its candidates' figures.
+
+    Args:
+        space: at most `COUNTABLE` architectures, all of which are looked up once.
+        evaluator: a cheap one, such as `table`.
+        objectives: one is judged by regret, several by hypervolume.
+        seconds: what an evaluation takes: a number, or the name of a metric that holds it.
+        reference: the worst value that counts of some objectives; of the others, the worst that a feasible
+            candidate has.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        evaluator: Evaluator,
+        objectives: Sequence[Objective],
+        constraints: Sequence[Constraint] = (),
+        seconds: str | float = 1.0,
+        reference: Mapping[str, float] | None = None,
+    ) -> None:
+        size = space.size()
+        if not evaluator.cheap or size is None or size > COUNTABLE:
+            raise WrongUse(
+                f"a simulation looks every candidate up, at most {COUNTABLE:,}; say --space table:FILE, or a small "
+                "space, and --evaluator table:FILE"
+            )
+        self.space = space
+        self.objectives = tuple(objectives)
+        self.constraints = tuple(constraints)
+        self._evaluator = evaluator
+        self._seconds = seconds
+        self._given = dict(reference or {})
+        for name in self._given:
+            if name not in [objective.metric for objective in self.objectives]:
+                raise WrongUse(f"--reference {name}: no objective is named so")
+        self._context = Context(Path("."))
+
+    @classmethod
+    def of(cls, plan: Plan, seconds: str | float = 1.0, reference: Mapping[str, float] | None = None) -> "Benchmark":
+        """The benchmark that a plan's space, evaluator, objectives and constraints make."""
+        if not plan.objectives:
+            raise WrongUse("a simulation needs an objective; say, for example, --objective COLUMN:max")
+        columns = [*plan.wanted, *([seconds] if isinstance(seconds, str) else [])]
+        if parse(plan.evaluator)[0] != "table":
+            raise WrongUse(f"a simulation needs a table: --evaluator table:FILE, not '{plan.evaluator}'")
+        whole = create(plan.evaluator, dict(plan.evaluator_settings))
+        for name in columns:
+            whole.check_metric(name)
+        plan = replace(plan, evaluator_settings={"columns": columns, **plan.evaluator_settings})
+        workshop = Workshop(plan)
+        return cls(workshop.space, workshop.main, plan.parsed_objectives, plan.parsed_constraints, seconds, reference)
+
+    @property
+    def measure(self) -> str:
+        """What `progress` is: `regret` with one objective, `hypervolume ratio` with several."""
+        return "regret" if len(self.objectives) == 1 else "hypervolume ratio"
+
+    def evaluate(self, proposal: Proposal) -> Evaluation:
+        """The candidate's figures, infeasible where they break a constraint; `seconds` are virtual."""
+        found = judged(self._evaluator.evaluate(proposal, self._context), self.constraints)
+        seconds = found.values.get(self._seconds, 0.0) if isinstance(self._seconds, str) else self._seconds
+        if not isfinite(seconds) or seconds < 0:
+            raise WrongUse(f"the seconds of a candidate are {seconds}; --seconds needs a column of positive numbers")
+        return replace(found, seconds=seconds)
+
+    def losses(self, evaluation: Evaluation) -> tuple[float, ...]:
+        """The evaluation's losses; infinite where it has none, or isn't feasible."""
+        found = losses(evaluation.values, self.objectives) if evaluation.status == "ok" else None
+        return found or (float("inf"),) * len(self.objectives)
+
+    @cached_property
+    def every(self) -> Losses:
+        """The losses of all feasible candidates."""
+        found = [self.losses(self.evaluate(Proposal(a, ""))) for a in self.space.enumerate()]
+        rows = np.array([row for row in found if isfinite(row[0])], dtype=np.float64)
+        if not len(rows):
+            raise WrongUse("no candidate keeps the constraints, or has all objectives; loosen --constraint")
+        return rows
+
+    @cached_property
+    def front(self) -> Losses:
+        """The losses that no candidate beats."""
+        return self._front(self.every)
+
+    @cached_property
+    def bound(self) -> Losses:
+        """The reference of hypervolumes, as losses."""
+        worst = self.every.max(axis=0)
+        for i, objective in enumerate(self.objectives):
+            if objective.metric in self._given:
+                worst[i] = objective.loss(self._given[objective.metric])
+        return worst
+
+    @property
+    def reference(self) -> dict[str, float]:
+        """The reference of hypervolumes by objective."""
+        values = [objective.loss(float(x)) for objective, x in zip(self.objectives, self.bound, strict=True)]
+        return dict(zip([objective.metric for objective in self.objectives], values, strict=True))
+
+    @cached_property
+    def whole(self) -> float:
+        """The hypervolume of the true front."""
+        volume = hypervolume(self.front.tolist(), self.bound.tolist())
+        if volume <= 0:
+            raise WrongUse("no candidate is better than the reference in all objectives; say another --reference")
+        return volume
+
+    def progress(self, found: Losses, counts: Sequence[int]) -> list[float]:
+        """After each of `counts` evaluations, the share of the true hypervolume that was found, or the regret.
+
+        Regret is in the objective's own unit, infinite before the first feasible candidate.
+        """
+        if len(self.objectives) == 1:
+            best = np.minimum.accumulate(found[:, 0]) - self.every.min()
+            return [float(best[min(count, len(best)) - 1]) for count in counts]
+        front, done, share, shares = np.empty((0, len(self.objectives))), 0, 0.0, []
+        for count in counts:
+            fresh = [row for row in found[done:count] if self._adds(row, front)]
+            done = max(done, count)
+            if fresh:
+                front = self._front(np.vstack([front, *fresh]))
+                share = hypervolume(front.tolist(), self.bound.tolist()) / self.whole
+            shares.append(share)
+        return shares
+
+    def _adds(self, row: Losses, front: Losses) -> bool:
+        return bool((row < self.bound).all()) and not bool((front <= row).all(axis=1).any())
+
+    def _front(self, rows: Losses) -> Losses:
+        distinct = np.unique(rows, axis=0)
+        return distinct[nondominated(distinct.tolist())]
+
+
+def describe(benchmark: Benchmark) -> dict[str, Any]:
+    """What a benchmark's results must say of it, as JSON values."""
+    return {
+        "space": benchmark.space.name,
+        "candidates": benchmark.space.size(),
+        "feasible": len(benchmark.every),
+        "front": len(benchmark.front),
+        "objectives": [str(objective) for objective in benchmark.objectives],
+        "constraints": [str(constraint) for constraint in benchmark.constraints],
+        "measure": benchmark.measure,
+        **({"reference": benchmark.reference} if len(benchmark.objectives) > 1 else {}),
+    }

@@ -1,0 +1,178 @@
+"""Controllers side by side on one benchmark: every one with the same evaluations and as many seeds."""
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from archfront.contracts import WrongUse
+from archfront.simulator.benchmark import Benchmark, describe
+from archfront.simulator.simulation import Run, simulate
+from controllers.base import Controller, create
+
+TARGETS = (0.98, 0.99)
+"""Shares of the true hypervolume of which a contest says after how many evaluations they were found."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A controller with its settings, and the text that it was given as, which labels it."""
+
+    label: str
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> "Contender":
+        """`NAME`, `FILE.py:NAME`, or either with settings: `optuna:nsga2+population_size=20+crossover_prob=0.5`."""
+        name, *given = re.split(r"\+(?=[A-Za-z_]\w*=)", text.strip())
+        settings = {}
+        for pair in given:
+            key, _, value = pair.partition("=")
+            try:
+                settings[key] = tomllib.loads(f"value = {value}")["value"]
+            except tomllib.TOMLDecodeError:
+                settings[key] = value
+        return cls(text.strip(), name, settings)
+
+    def controller(self, benchmark: Benchmark, seed: int) -> Controller:
+        """The contender's controller for its run number `seed`; raises `WrongUse` where it refuses the benchmark."""
+        # Each contender draws from its own stream, so that none begins with another's candidates.
+        derived = int.from_bytes(sha256(f"{self.label}/{seed}".encode()).digest()[:4], "big") % 2**31
+        space, goals = benchmark.space, benchmark.objectives
+        return create(self.name, space, goals, benchmark.constraints, derived, self.settings)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a contender found: per seed (row) and count of evaluations (column) the benchmark's measure.
+
+    `seconds` are the virtual ones at each count, per seed; `thinking_ms` is processor time per candidate.
+    """
+
+    contender: Contender
+    measure: np.ndarray
+    seconds: np.ndarray
+    thinking_ms: float
+
+    def quartiles(self) -> np.ndarray:
+        """Of each count: the lower quartile, the median and the upper quartile over the seeds."""
+        # `nearest` ranks: interpolation would make nan of two infinite regrets.
+        return np.percentile(self.measure, [25, 50, 75], axis=0, method="nearest" if self._lacks else "linear")
+
+    @property
+    def _lacks(self) -> bool:
+        return not np.isfinite(self.measure).all()
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Several contenders on one benchmark, at the same counts of evaluations."""
+
+    benchmark: Benchmark
+    counts: tuple[int, ...]
+    seeds: int
+    workers: int
+    standings: tuple[Standing, ...]
+
+    def at(self, counts: Sequence[int]) -> list[int]:
+        """The columns of the standings that belong to `counts`."""
+        return [self.counts.index(count) for count in counts]
+
+    def reached(self, standing: Standing, target: float) -> float | None:
+        """The median number of evaluations until a share of the hypervolume; None where most runs didn't get there."""
+        if self.benchmark.measure == "regret":
+            return None
+        first = [
+            self.counts[int(np.argmax(row >= target))] if row[-1] >= target else np.inf for row in standing.measure
+        ]
+        middle = float(np.median(first))
+        return middle if np.isfinite(middle) else None
+
+    def to_json(self) -> dict[str, Any]:
+        """All results as JSON values; a regret before the first feasible candidate is null."""
+        return {
+            **describe(self.benchmark),
+            "workers": self.workers,
+            "seeds": self.seeds,
+            "evaluations": list(self.counts),
+            "controllers": [self._standing(standing) for standing in self.standings],
+        }
+
+    def _standing(self, standing: Standing) -> dict[str, Any]:
+        low, middle, high = (_plain(row) for row in standing.quartiles())
+        found = {
+            "controller": standing.contender.label,
+            "settings": dict(standing.contender.settings),
+            "median": middle,
+            "lower_quartile": low,
+            "upper_quartile": high,
+            "runs": [_plain(row) for row in standing.measure],
+            "virtual_seconds": _plain(np.median(standing.seconds, axis=0)),
+            "thinking_ms": round(standing.thinking_ms, 3),
+        }
+        if self.benchmark.measure != "regret":
+            found["reached"] = {f"{target:g}": self.reached(standing, target) for target in TARGETS}
+        return found
+
+
+def run_contest(
+    benchmark: Benchmark,
+    contenders: Sequence[Contender],
+    evaluations: int,
+    seeds: int,
+    workers: int = 1,
+    first_seed: int = 0,
+    listener: Callable[[Contender, int], None] = lambda contender, done: None,
+    measured_at: Sequence[int] = (),
+) -> Contest:
+    """Simulate every contender `seeds` times; `listener` hears of each run that has ended.
+
+    Measured at all counts of `grid`, and at `measured_at`, which may not exceed `evaluations`.
+    Raises `WrongUse` for a contender that refuses the benchmark, before any run.
+    """
+    if len({contender.label for contender in contenders}) < len(contenders):
+        raise WrongUse("--controllers names one twice; give each once")
+    for contender in contenders:
+        contender.controller(benchmark, first_seed)
+    size = benchmark.space.size()
+    last = min(evaluations, size or evaluations)
+    counts = tuple(sorted({*grid(last, len(benchmark.objectives)), *(n for n in measured_at if n <= last)}))
+    standings = []
+    for contender in contenders:
+        runs: list[Run] = []
+        for seed in range(first_seed, first_seed + seeds):
+            runs.append(simulate(contender.controller(benchmark, seed), benchmark, evaluations, workers))
+            listener(contender, len(runs))
+        standings.append(_stand(contender, benchmark, runs, counts))
+    return Contest(benchmark, counts, seeds, workers, tuple(standings))
+
+
+def grid(evaluations: int, objectives: int) -> tuple[int, ...]:
+    """The counts at which a contest is measured: all, or those a figure needs where hypervolumes are costly."""
+    step = 1 if objectives <= 2 else max(1, evaluations // 50)
+    return tuple(sorted({*range(step, evaluations + 1, step), *milestones(evaluations)}))
+
+
+def milestones(evaluations: int) -> list[int]:
+    """The counts that a table shows: 10, 20, 50, 100 … and the last; at most six."""
+    series = [factor * 10**power for power in range(1, 7) for factor in (1, 2, 5)]
+    return [*[count for count in series if count < evaluations][-5:], evaluations]
+
+
+def _stand(contender: Contender, benchmark: Benchmark, runs: Sequence[Run], counts: Sequence[int]) -> Standing:
+    candidates = sum(len(run.ended) for run in runs)
+    return Standing(
+        contender,
+        np.array([benchmark.progress(run.losses, counts) for run in runs]),
+        np.array([[run.ended[min(count, len(run.ended)) - 1] for count in counts] for run in runs]),
+        1000 * sum(run.thinking for run in runs) / max(1, candidates),
+    )
+
+
+def _plain(row: np.ndarray) -> list[float | None]:
+    return [float(f"{value:.8g}") if np.isfinite(value) else None for value in row]
