@@ -19,6 +19,7 @@ LIMITS: dict[str, dict[str, Any]] = {
     "exhaustive": {"learns": False},
     "given": {"learns": False},
     "one-shot": {"learns": False},
+    "model-based": {"seeds": 2},
     "random": {"learns": False},
     "optuna:random": {"learns": False, "tells": 1000},
     "optuna:tpe": {"tells": 1000, "steps": 16, "settings": {"n_startup_trials": 5}},
