@@ -113,7 +113,9 @@ class Workshop:
         if plan.space.startswith("table:"):
             from search_spaces.table import TableSpace
 
-            return TableSpace.load(plan.space.removeprefix("table:"), plan.decisions, plan.where)
+            # Rows that the evaluator averages are one candidate.
+            repeats = plan.evaluator_settings.get("repeats", "error")
+            return TableSpace.load(plan.space.removeprefix("table:"), plan.decisions, plan.where, repeats)
         from search_spaces.spaces import default_space, get_space
 
         if not plan.space:

@@ -1,0 +1,66 @@
+"""The default: picks a controller for the space, the objectives and the budget at hand, and says why."""
+
+from collections.abc import Iterable, Sequence
+from random import Random
+
+from archfront.contracts import Constraint, Evaluation, Objective, Proposal
+from controllers.base import CONTROLLERS, Controller
+from search_spaces.space import SearchSpace
+
+MODELLED = 2_000
+"""Evaluations up to which a model's thinking, milliseconds per candidate, buys more than evolution's haste."""
+FEW = 12
+"""Evaluations up to which a model hardly has anything to learn from."""
+
+
+@CONTROLLERS.register("auto", source="none: a choice among the other controllers")
+class Auto(Controller):
+    """Every candidate where the budget reaches for all, a model with up to 2,000 evaluations, else evolution.
+
+    `picked` and `reason` say which controller it is, and why.
+
+    Args:
+        evaluations: how many there will be; 0 where only time limits them. A search fills this in itself.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        objectives: Sequence[Objective],
+        constraints: Sequence[Constraint] = (),
+        seed: int = 0,
+        evaluations: int = 0,
+    ) -> None:
+        super().__init__(space, objectives, constraints, seed)
+        self.picked, self.reason = pick(space.size(), len(objectives), evaluations)
+        self._inner = CONTROLLERS.get(self.picked)(space, objectives, constraints, seed)
+        self.archive = self._inner.archive
+
+    def ask(self, n: int = 1) -> list[Proposal]:
+        """What the controller that was picked asks for."""
+        return self._inner.ask(n)
+
+    def tell(self, evaluations: Iterable[Evaluation]) -> None:
+        """Tell the controller that was picked."""
+        self._inner.tell(evaluations)
+
+    def restore(self, proposals: Iterable[Proposal], evaluations: Iterable[Evaluation]) -> None:
+        """Restore the controller that was picked."""
+        self._inner.restore(proposals, evaluations)
+
+    def propose(self, rng: Random) -> Proposal:
+        """A candidate of the controller that was picked."""
+        return self._inner.propose(rng)
+
+
+def pick(size: int | None, objectives: int, evaluations: int) -> tuple[str, str]:
+    """The controller's name and the reason, for a space of `size` (None: unknown) and a budget (0: unknown)."""
+    if size is not None and evaluations and size <= evaluations:
+        return "exhaustive", f"the space has {size:,} architectures, and the budget reaches for all"
+    evolution = "pareto-evolution" if objectives > 1 else "regularized-evolution"
+    if evaluations > MODELLED:
+        return evolution, f"with more than {MODELLED:,} evaluations, evolution keeps up and a model's thinking doesn't"
+    if 0 < evaluations <= FEW:
+        return evolution, f"{evaluations} evaluations are too few to learn a model from"
+    budget = f"{evaluations:,} evaluations" if evaluations else "a budget of time"
+    return "model-based", f"with {budget}, a model finds the {'front' if objectives > 1 else 'best'} soonest"
