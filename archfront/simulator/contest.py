@@ -44,7 +44,9 @@ class Contender:
         # Each contender draws from its own stream, so that none begins with another's candidates.
         derived = int.from_bytes(sha256(f"{self.label}/{seed}".encode()).digest()[:4], "big") % 2**31
         space, goals = benchmark.space, benchmark.objectives
-        return create(self.name, space, goals, benchmark.constraints, derived, self.settings)
+        made = create(self.name, space, goals, benchmark.constraints, derived, self.settings)
+        made.set_epochs(benchmark.epochs)
+        return made
 
 
 @dataclass(frozen=True)
