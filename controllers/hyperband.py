@@ -7,9 +7,7 @@ from controllers.base import CONTROLLERS
 from controllers.brackets import Brackets
 
 
-@CONTROLLERS.register(
-    "hyperband", source="Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization"
-)
+@CONTROLLERS.register("hyperband", source="Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization")
 class Hyperband(Brackets):
     """Asynchronous Hyperband over another controller: brackets of successive halving with as much training each.
 

@@ -1,6 +1,7 @@
 """Rungs: the results of one fidelity, and which candidates among them go on to the next."""
 
 from collections.abc import Sequence
+from heapq import nsmallest
 from math import sqrt
 
 import numpy as np
@@ -65,9 +66,9 @@ def best(members: Sequence[Member], count: int) -> list[Member]:
     """
     feasible = [member for member in members if member.excess == 0]
     if not feasible:
-        return sorted(members, key=lambda member: member.excess)[:count]
+        return nsmallest(count, members, key=lambda member: member.excess)
     if len(feasible[0].losses) == 1:
-        return sorted(feasible, key=lambda member: member.losses)[:count]
+        return nsmallest(count, feasible, key=lambda member: member.losses)
     from moocore import pareto_rank
 
     ranks = pareto_rank(np.array([member.losses for member in feasible], dtype=float))
