@@ -18,9 +18,9 @@ PARTS = 10_000
 class Brackets(Controller):
     """Promotes the best 1/`reduction` of each rung as soon as they are known, and else takes a new candidate.
 
-    New candidates come from another controller, which is told the result of the highest fidelity that each has so far:
-    one that was promoted counts as a fresh result in place of its former one. A space with no new candidate left goes on
-    with promotions until all that can be promoted have full fidelity.
+    New candidates come from another controller, which is told the result of the highest fidelity that each has so
+    far: one that was promoted counts as a fresh result in place of its former one. In a space with no new candidate
+    left, promotions go on until all that can be promoted have full fidelity.
 
     Args:
         of: the controller that proposes new candidates; by default pareto-evolution for several objectives, else

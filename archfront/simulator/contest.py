@@ -76,7 +76,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Contest:
-    """Several contenders on one benchmark, at the same counts of evaluations or, `timed`, at the same virtual seconds."""
+    """Several contenders on one benchmark, at the same counts of evaluations, or, if `timed`, of virtual seconds."""
 
     benchmark: Benchmark
     axis: tuple[float, ...]

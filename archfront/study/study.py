@@ -196,7 +196,7 @@ class Study:
             return connection.execute(query).all()
 
     def points(self, objectives: Sequence[Objective] | None = None) -> list[Point]:
-        """The feasible candidates that have every objective, at full fidelity: shorter trainings don't compare with it."""
+        """The feasible candidates that have every objective, of full fidelity: shorter trainings don't compare."""
         objectives = objectives or self.objectives
         points = []
         for row in self.rows(statuses=[Status.OK]):
