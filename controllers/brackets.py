@@ -86,8 +86,9 @@ class Brackets(Controller):
         if digest not in self._first:
             return
         self._running.discard(digest)
-        at = self._home[digest], self._rung(evaluation.proposal.fidelity)
-        self._rungs[at].add(digest, self.archive.member(evaluation))
+        home = self._home[digest]
+        rung = max(home, self._rung(evaluation.proposal.fidelity))
+        self._rungs[home, rung].add(digest, self.archive.member(evaluation))
         known = self._latest.pop(digest, None)
         self._latest[digest] = replace(evaluation, proposal=self._first[digest])
         if known is not None:

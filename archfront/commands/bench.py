@@ -1,5 +1,6 @@
 """`archfront bench`: controllers against each other, on tables and in virtual time."""
 
+import re
 import sys
 from collections.abc import Sequence
 from fractions import Fraction
@@ -83,7 +84,7 @@ def search(
         objectives=tuple(objective or ()),
         constraints=tuple(constraint or ()),
     )
-    named = [name for text in controllers or [CONTROLLERS] for name in text.split(",") if name.strip()]
+    named = [name for text in controllers or [CONTROLLERS] for name in _split(text) if name.strip()]
     counts, seconds_shown = _counts(at, evaluations), _marks(marks)
     benchmark = Benchmark.of(plan, _number(seconds), _assignments(reference), _fidelities(fidelity or []))
     contest = run_contest(
@@ -118,6 +119,11 @@ class _Progress:
         if not self.quiet:
             end = "\n" if self.done == self.runs else ""
             typer.echo(f"\r\033[K{contender.label}: run {self.done} of {self.runs}{end}", err=True, nl=False)
+
+
+def _split(text: str) -> list[str]:
+    """At the commas that stand in no brackets: `random,asha+fidelities=[0.1,0.5]`."""
+    return re.split(r",(?![^\[{]*[\]}])", text)
 
 
 def _number(text: str) -> str | float:

@@ -175,6 +175,19 @@ def test_hyperbands_brackets_begin_with_the_papers_numbers():
     assert started == {1: 18, 3: 10, None: 6}
 
 
+def test_a_history_of_other_rungs_is_taken_over():
+    earlier, history = made("asha", GRID, fidelities=[0.45]), []
+    for _ in range(40):
+        [proposal] = earlier.ask(1)
+        history.append(proposal)
+        earlier.tell([measured(proposal)])
+    for name in ("asha", "hyperband"):
+        search = made(name, GRID)
+        search.restore(history, [measured(proposal) for proposal in history])
+        fresh = search.ask(5)
+        assert len({(p.digest, p.fidelity) for p in [*history, *fresh]}) == 45
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
