@@ -154,8 +154,9 @@ class Artifact:
 class Proposal:
     """A candidate that a controller wants evaluated.
 
-    `fidelity` is the training budget in epochs, None for the evaluator's full one. `origin` says how it was made
-    (`random`, `mutation`, `crossover` …), `parents` from which digests. `number` is its place in the study.
+    `fidelity` is the training budget in epochs, None for the evaluator's full one; a candidate may be proposed again at
+    a higher fidelity, and is then trained on from where it stopped. `origin` says how it was made (`random`,
+    `mutation`, `crossover` …), `parents` from which digests. `number` is its place in the study.
     """
 
     architecture: Any

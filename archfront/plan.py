@@ -170,6 +170,17 @@ class Workshop:
         found.append(self.main)
         return {_label(evaluator): evaluator for evaluator in found}
 
+    @property
+    def graded(self) -> tuple[str, ...]:
+        """The evaluators whose figures hang on a proposal's fidelity."""
+        return tuple(name for name, one in self.evaluators.items() if one.epochs(self.context) is not None)
+
+    @property
+    def epochs(self) -> int | None:
+        """The epochs of a full evaluation; None where no evaluator knows a lower fidelity."""
+        found = [one.epochs(self.context) for one in self.evaluators.values()]
+        return max((epochs for epochs in found if epochs is not None), default=None)
+
     @functools.cached_property
     def context(self) -> Context:
         """What evaluators are given besides the proposal."""

@@ -47,15 +47,15 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     workshop = Workshop(plan)
     controller = make_controller(order, workshop)
     workshop.check()
+    controller.set_epochs(workshop.epochs)
     settings = describe(order, workshop)
     if known is not None:
         _check_same(known, settings, workshop)
     study = known or _create(order, workshop, settings, controller)
     folder.mkdir(parents=True, exist_ok=True)
     with make_launcher(plan, workshop) as launcher:
-        progress = Search(
-            study, workshop.space, controller, workshop.evaluators, launcher, order.budget, listener
-        ).run()
+        evaluators, graded = workshop.evaluators, workshop.graded
+        progress = Search(study, workshop.space, controller, evaluators, launcher, order.budget, listener, graded).run()
     return study, progress
 
 

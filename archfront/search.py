@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import FrameType
@@ -20,6 +20,8 @@ from evaluators.base import Evaluator
 from search_spaces.space import SearchSpace
 
 POLL_S = 0.2
+FULL = 10**9
+"""More epochs than any training has."""
 FRUITLESS = 1000
 """So many candidates in a row that break a cheap constraint end a search."""
 
@@ -105,7 +107,9 @@ class Search:
         launcher: Launcher,
         budget: Budget,
         listener: Listener | None = None,
+        graded: Collection[str] = (),
     ) -> None:
+        """`graded` names the evaluators whose figures hang on a proposal's fidelity."""
         self.study = study
         self.space = space
         self.controller = controller
@@ -115,6 +119,8 @@ class Search:
         self._listener: Listener = listener or (lambda progress: None)
         self._open: dict[int, _Open] = {}
         self._checkpoints: dict[str, tuple[int, str]] = {}
+        self._graded = frozenset(graded)
+        self._known: dict[str, Evaluation] = {}
         self._draining = ""
         self._fruitless = 0
 
@@ -172,6 +178,7 @@ class Search:
         self.controller.restore([r.proposal for r in records], [r.evaluation for r in told])
         for record in told:
             self._count(record.evaluation)
+            self._known[record.proposal.digest] = record.evaluation
         self._checkpoints = writer.checkpoints()
         for record in records:
             if record.told is None:
@@ -187,12 +194,31 @@ class Search:
         """Ask for as many candidates as can be under way."""
         while len(self._open) < self.launcher.capacity and not self._ending():
             proposals = self.controller.ask(1)
+            if not proposals and self.controller.waiting and self._open:
+                return
             if not proposals:
                 self._draining = self._draining or "the space is exhausted"
                 return
             architecture = self.space.to_text(proposals[0].architecture)
             [id] = writer.ask([(proposals[0], architecture)])
-            self._start(_Open(id, proposals[0], architecture, list(self.evaluators), Evaluation(proposals[0])))
+            work = _Open(id, proposals[0], architecture, list(self.evaluators), Evaluation(proposals[0]))
+            self._carry_over(writer, work)
+            self._start(work)
+
+    def _carry_over(self, writer: StudyWriter, work: _Open) -> None:
+        """Take from an earlier evaluation of the candidate what doesn't hang on fidelity: it is paid for already."""
+        known = self._known.get(work.proposal.digest)
+        if known is None or known.status not in (Status.OK, Status.INFEASIBLE):
+            return
+        for name in list(work.left):
+            names = self.evaluators[name].metrics()
+            metrics = tuple(metric for metric in known.metrics if metric.name in names)
+            if not metrics or name in self._graded:
+                continue
+            part = _once(Evaluation(work.proposal, metrics=metrics), work.so_far)
+            work.so_far = work.so_far.joined(part)
+            work.left.remove(name)
+            writer.tell_part(work.id, name, part)
 
     def _ending(self) -> bool:
         budget = self.progress.budget
@@ -210,7 +236,7 @@ class Search:
 
     def _start(self, work: _Open) -> None:
         self._open[work.id] = work
-        known = self._checkpoints.get(work.proposal.digest)
+        path = self._checkpoint(work.proposal)
         self.progress.running = len(self._open)
         name = work.left[0]
         self.launcher.submit(
@@ -220,9 +246,14 @@ class Search:
                 self.evaluators[name].resource,
                 work.proposal,
                 work.architecture,
-                known[1] if known and known[0] < (work.proposal.fidelity or 10**9) else None,
+                path,
             )
         )
+
+    def _checkpoint(self, proposal: Proposal) -> str | None:
+        """The weights that the candidate left at a lower fidelity."""
+        epochs, path = self._checkpoints.get(proposal.digest, (0, None))
+        return path if 0 < epochs < (proposal.fidelity or FULL) else None
 
     def _take(self, writer: StudyWriter, done: Done) -> None:
         """Record a finished part; end the evaluation, or go on with the next part of it."""
@@ -237,6 +268,7 @@ class Search:
         writer.tell(work.id, work.so_far, done.job.evaluator, part)
         del self._open[work.id]
         self._remember_checkpoint(work)
+        self._known[work.proposal.digest] = work.so_far
         self._fruitless = self._fruitless + 1 if self._free(work.so_far) else 0
         self._count(work.so_far)
         self.progress.done_here += 1

@@ -29,7 +29,7 @@ class Controller(ABC):
       that a search resumed from the database goes on as if it had never stopped: `propose` draws from the generator
       it is given and changes nothing; all learning happens in `observe`.
     - It never proposes what was proposed before; `ask` sees to that, and gives fewer than asked for, or none, when the
-      space is exhausted.
+      space is exhausted. One that says `multi_fidelity` may propose a candidate again at a higher fidelity.
     - It takes any number of objectives and constraints, or refuses in its constructor with one line.
 
     Not thread-safe: one search uses one controller.
@@ -37,6 +37,8 @@ class Controller(ABC):
 
     tries: ClassVar[int] = TRIES
     """How often `propose` is called for one candidate; less than `TRIES` where a call is costly."""
+    multi_fidelity: ClassVar[bool] = False
+    """Whether it proposes trainings shorter than the full one."""
 
     def __init__(
         self,
@@ -55,12 +57,21 @@ class Controller(ABC):
         self._asked = 0
         self._architectures: dict[str, Any] = {}
 
+    @property
+    def waiting(self) -> bool:
+        """Whether results still to come may lead to proposals although `ask` has none now."""
+        return False
+
+    def set_epochs(self, epochs: int | None) -> None:
+        """Say how many epochs a full evaluation has; None: evaluations know no lower fidelity. Before any `ask`."""
+        return None
+
     @abstractmethod
     def propose(self, rng: Random) -> Proposal:
         """One candidate; may be a known one (then `ask` calls again). Must not change the controller's state."""
 
     def observe(self, evaluation: Evaluation) -> None:
-        """Learn from an evaluation; the archive has it already. Failed and infeasible ones come, too."""
+        """Learn from an evaluation; the archive has it already, if it is a full one. Failed ones come, too."""
         return None
 
     def proposal(self, architecture: Any, origin: str, parents: Iterable[str] = ()) -> Proposal:
@@ -85,7 +96,8 @@ class Controller(ABC):
     def tell(self, evaluations: Iterable[Evaluation]) -> None:
         """Learn what became of candidates, in this order."""
         for evaluation in evaluations:
-            self.archive.add(evaluation)
+            if evaluation.proposal.fidelity is None:
+                self.archive.add(evaluation)
             self.observe(evaluation)
 
     def restore(self, proposals: Iterable[Proposal], evaluations: Iterable[Evaluation]) -> None:

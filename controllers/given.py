@@ -46,6 +46,14 @@ class Given(Controller):
             raise WrongUse(f"the given architecture number {place} can't be searched: {error}") from None
         return self.proposal(architecture, "given")
 
+    @property
+    def waiting(self) -> bool:
+        return self._then is not None and self._then.waiting
+
+    def set_epochs(self, epochs: int | None) -> None:
+        if self._then is not None:
+            self._then.set_epochs(epochs)
+
     def propose(self, rng: Random) -> Proposal:
         return self._left() or self._given[-1]
 

@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
+from math import inf
 from random import Random
 from typing import Any, ClassVar
 
@@ -141,8 +142,16 @@ class ControllerConformance:
 
     def test_never_proposes_a_duplicate(self) -> None:
         for space in (GRID, LAYERS):
-            digests = [proposal.digest for proposal in self.searched(self._fitting(space), self.steps)]
-            assert len(set(digests)) == len(digests)
+            self.check_fresh(self.searched(self._fitting(space), self.steps))
+
+    def check_fresh(self, asked: Sequence[Proposal]) -> None:
+        """No candidate comes twice; from a multi-fidelity controller, only at a higher fidelity than before."""
+        reached: dict[str, float] = {}
+        for proposal in asked:
+            fidelity = inf if proposal.fidelity is None else proposal.fidelity
+            assert type(self).controller.multi_fidelity or fidelity == inf, "other fidelities are said to be proposed"
+            assert fidelity > reached.get(proposal.digest, 0), "a candidate isn't proposed twice"
+            reached[proposal.digest] = fidelity
 
     def test_gives_batches(self) -> None:
         search = self._fitting(GRID)
@@ -184,12 +193,13 @@ class ControllerConformance:
 
     def test_an_exhausted_space_ends_cleanly(self) -> None:
         search = self._fitting(SMALL)
-        digests: list[str] = []
+        asked: list[Proposal] = []
         while batch := search.ask(5):
-            digests += [proposal.digest for proposal in batch]
+            asked += batch
             search.tell(map(measured, batch))
-            assert len(digests) <= SMALL.size(), "no more is proposed than there is"
-        assert len(set(digests)) == len(digests) == SMALL.size(), "every candidate is proposed before the end"
+            assert len(asked) <= 100 * 27, "it ends"
+        self.check_fresh(asked)
+        assert {p.digest for p in asked} == set(map(SMALL.digest, SMALL.enumerate())), "every candidate is proposed"
         assert search.ask(1) == [], "the end stays the end"
 
     def test_nothing_but_failures_is_survived(self) -> None:
@@ -207,7 +217,8 @@ class ControllerConformance:
                 continue
             taken += 1
             asked = self.searched(search, self.steps)
-            assert len({proposal.digest for proposal in asked}) == self.steps
+            assert len(asked) == self.steps
+            self.check_fresh(asked)
             assert search.archive.front, "the archive knows the best"
             assert all(len(member.losses) == count for member in search.archive.front)
         assert taken, "a controller takes some number of objectives"

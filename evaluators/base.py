@@ -60,6 +60,13 @@ class Evaluator(ABC):
         """The `space`, `data` and `data_settings` of a search with these settings that names neither; mostly none."""
         return {}
 
+    def epochs(self, context: Context) -> int | None:
+        """The epochs of a full evaluation, of which a proposal's fidelity may ask for fewer; None: it is ignored.
+
+        What ignores it isn't run again when a candidate is evaluated at a higher fidelity.
+        """
+        return None
+
     def identity(self) -> str:
         """What results hang on besides the settings, as the hash of a file; asked for after `prepare`."""
         return ""

@@ -76,6 +76,9 @@ class TrainingEvaluator(Evaluator):
         """The recipe that candidates are trained by on `dataset`."""
         return default_recipe(dataset, **self._settings)
 
+    def epochs(self, context: Context) -> int:
+        return self.recipe(context.data).epochs
+
     def identity(self) -> str:
         """The hash of the supernet that weights are inherited from, if they are."""
         return "" if self._source is None else self._source.sha256

@@ -1,6 +1,9 @@
 """`archfront bench`: controllers against each other, on tables and in virtual time."""
 
+import re
 import sys
+from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,11 +49,25 @@ def search(
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Evaluations at the same time, in virtual time.")] = 1,
     seconds: Annotated[str, typer.Option(help="What an evaluation takes: a column, or a number.")] = "1",
+    fidelity: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="The column that stands for the first objective after a share of the training. Repeat it.",
+            metavar="SHARE=COLUMN",
+        ),
+    ] = None,
+    marks: Annotated[
+        str | None,
+        typer.Option(
+            help="Virtual seconds at which runs are compared; they end at the last of them, not by --evaluations.",
+            metavar="S,S",
+        ),
+    ] = None,
     at: Annotated[str | None, typer.Option(help="Counts of evaluations that the table shows.", metavar="N,N")] = None,
     to: Annotated[Path | None, typer.Option(help="Write .html, .png, .svg or .json.", metavar="FILE")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what controllers find in so many evaluations: share of the true hypervolume, or regret.
+    """Show what controllers find in so many evaluations, or so much time: share of the true hypervolume, or regret.
 
     Medians over the seeds, quartiles in brackets. Several objectives are judged by hypervolume, one by regret.
     """
@@ -67,9 +84,9 @@ def search(
         objectives=tuple(objective or ()),
         constraints=tuple(constraint or ()),
     )
-    named = [name for text in controllers or [CONTROLLERS] for name in text.split(",") if name.strip()]
-    shown = _counts(at, evaluations)
-    benchmark = Benchmark.of(plan, _number(seconds), _assignments(reference))
+    named = [name for text in controllers or [CONTROLLERS] for name in _split(text) if name.strip()]
+    counts, seconds_shown = _counts(at, evaluations), _marks(marks)
+    benchmark = Benchmark.of(plan, _number(seconds), _assignments(reference), _fidelities(fidelity or []))
     contest = run_contest(
         benchmark,
         [Contender.parse(name) for name in named],
@@ -78,14 +95,15 @@ def search(
         workers,
         seed,
         _Progress(len(named) * seeds, quiet=not sys.stderr.isatty()),
-        measured_at=shown,
+        measured_at=counts,
+        marks=seconds_shown,
     )
     if to:
         _write(contest, to)
     if as_json:
         print_json(contest.to_json())
     else:
-        _print(contest, benchmark, shown)
+        _print(contest, benchmark, seconds_shown or counts)
         if to:
             typer.echo(f"wrote {to}")
 
@@ -101,6 +119,11 @@ class _Progress:
         if not self.quiet:
             end = "\n" if self.done == self.runs else ""
             typer.echo(f"\r\033[K{contender.label}: run {self.done} of {self.runs}{end}", err=True, nl=False)
+
+
+def _split(text: str) -> list[str]:
+    """At the commas that stand in no brackets: `random,asha+fidelities=[0.1,0.5]`."""
+    return re.split(r",(?![^\[{]*[\]}])", text)
 
 
 def _number(text: str) -> str | float:
@@ -135,6 +158,34 @@ def _counts(text: str | None, evaluations: int) -> list[int]:
     return found
 
 
+def _marks(text: str | None) -> list[float]:
+    from archfront.contracts import WrongUse
+
+    try:
+        found = sorted({float(mark) for mark in (text or "").split(",") if mark.strip()})
+    except ValueError:
+        found = [0.0]
+    if found and not 0 < found[0] <= found[-1] < float("inf"):
+        raise WrongUse(f"--marks {text}: say virtual seconds above 0, as in --marks 1000,5000")
+    return found
+
+
+def _fidelities(texts: list[str]) -> dict[float, str]:
+    from archfront.contracts import WrongUse
+
+    found = {}
+    for text in texts:
+        share, equals, column = text.partition("=")
+        try:
+            value = float(Fraction(share.strip()))
+        except (ValueError, ZeroDivisionError):
+            value = 0.0
+        if not (equals and column.strip() and 0 < value < 1):
+            raise WrongUse(f"--fidelity {text}: say SHARE=COLUMN with a share below 1, as in 12/200=accuracy_12")
+        found[value] = column.strip()
+    return found
+
+
 def _check_file(to: Path | None) -> None:
     """Before hours of simulation, not after."""
     from archfront.contracts import WrongUse
@@ -158,28 +209,34 @@ def _write(contest: "Contest", to: Path) -> None:
     write_figure(contest, to)
 
 
-def _print(contest: "Contest", benchmark: "Benchmark", shown: list[int]) -> None:
+def _print(contest: "Contest", benchmark: "Benchmark", shown: Sequence[float]) -> None:
     from archfront.simulator.contest import TARGETS, milestones
 
-    counts = [count for count in shown if count in contest.counts] or milestones(contest.counts[-1])
+    points = [point for point in shown if point in contest.axis] or milestones(int(contest.axis[-1]))
     ratio = benchmark.measure != "regret"
-    heads = ["controller", *(f"at {count:,}" for count in counts)]
-    heads += [f"{target:.0%} after" for target in TARGETS] * ratio + ["virtual s", "CPU ms each"]
+    unit = " s" * contest.timed
+    heads = ["controller", *(f"at {point:,g}{unit}" for point in points)]
+    heads += [f"{target:.0%} after" for target in TARGETS] * ratio
+    heads += [f"as good as {contest.standings[0].contender.name} after"] * contest.timed
+    heads += ["evaluations" if contest.timed else "virtual s", "CPU ms each"]
     rows = []
     for standing in contest.standings:
-        reached = [figure(contest.reached(standing, target)) for target in TARGETS] * ratio
-        end = [figure(float(sorted(standing.seconds[:, -1])[contest.seeds // 2])), f"{standing.thinking_ms:.2f}"]
-        rows.append([standing.contender.label, *_cells(contest, standing, counts), *reached, *end])
+        cells = _cells(contest, standing, points)
+        cells += [figure(contest.reached(standing, target)) for target in TARGETS] * ratio
+        cells += [figure(contest.caught_up(standing))] * contest.timed
+        last = (standing.evaluations if contest.timed else standing.seconds)[:, -1]
+        end = [figure(float(sorted(last)[contest.seeds // 2])), f"{standing.thinking_ms:.2f}"]
+        rows.append([standing.contender.label, *cells, *end])
     size = f"{len(benchmark.every):,} feasible candidates, {len(benchmark.front)} on the front"
     print_table(table_of(heads, rows, f"{benchmark.measure}, {contest.seeds} seeds, {contest.workers} workers; {size}"))
     if ratio:
         typer.echo("reference: " + ", ".join(f"{name}={value:g}" for name, value in benchmark.reference.items()))
 
 
-def _cells(contest: "Contest", standing: "Standing", counts: list[int]) -> list[str]:
+def _cells(contest: "Contest", standing: "Standing", points: Sequence[float]) -> list[str]:
     low, middle, high = standing.quartiles()
     width = 4 if contest.benchmark.measure != "regret" else 3
     return [
         f"{middle[i]:.{width}f} ({low[i]:.{width}f}–{high[i]:.{width}f})" if middle[i] < float("inf") else "-"
-        for i in contest.at(counts)
+        for i in contest.at(points)
     ]

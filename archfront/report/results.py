@@ -39,7 +39,7 @@ def axes_of(study: Study) -> tuple[Objective, Objective]:
 class Cloud:
     """The candidates that have all of some metrics, as indices into the columns of `Results`.
 
-    `points` keep every constraint, one index per candidate (its highest fidelity), in the order told; `front` are
+    `points` keep every constraint, one index per candidate, of full fidelity, in the order told; `front` are
     those of them that no other dominates; `violating` break a constraint or were found infeasible.
     """
 
@@ -118,12 +118,12 @@ class Results:
             broken = value > constraint.bound if constraint.upper else value < constraint.bound
             kept &= ~broken
         ok = np.asarray(statuses == Status.OK.value, dtype=bool)
-        points = self._highest_fidelity(np.flatnonzero(known & ok & kept))
+        points = np.flatnonzero(known & ok & kept & (self.fidelities == 0))
         losses = self.losses(points, objectives)
         front = points[_undominated(losses)] if len(points) else points
         front = front[np.argsort(self.values[objectives[0].metric][front], kind="stable")]
         infeasible = np.asarray(statuses == Status.INFEASIBLE.value, dtype=bool)
-        violating = np.flatnonzero(known & ((ok & ~kept) | infeasible))
+        violating = self._highest_fidelity(np.flatnonzero(known & ((ok & ~kept) | infeasible)))
         return Cloud(points, front, violating[~np.isin(self._code[violating], self._code[points])])
 
     def losses(self, at: np.ndarray, objectives: Sequence[Objective]) -> np.ndarray:

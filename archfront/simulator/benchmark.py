@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,14 @@ import numpy.typing as npt
 from archfront.contracts import Constraint, Context, Evaluation, Objective, Proposal, WrongUse, judged, losses
 from archfront.plan import Plan, Workshop
 from archfront.study.front import hypervolume, nondominated
+from controllers.rungs import epochs_of
 from evaluators.base import Evaluator, create, parse
 from search_spaces.space import COUNTABLE, SearchSpace
 
 Losses = npt.NDArray[np.float64]
 """One row per candidate, one column per objective, less is better; infinite where a candidate isn't feasible."""
+EPOCHS = 10_000
+"""What a full evaluation counts as; only shares of it mean anything here."""
 
 
 class Benchmark:
@@ -30,6 +33,7 @@ class Benchmark:
         seconds: what an evaluation takes: a number, or the name of a metric that holds it.
         reference: the worst value that counts of some objectives; of the others, the worst that a feasible
             candidate has.
+        fidelities: for shares of a full training, the metric that then stands in for the first objective's.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class Benchmark:
         constraints: Sequence[Constraint] = (),
         seconds: str | float = 1.0,
         reference: Mapping[str, float] | None = None,
+        fidelities: Mapping[float, str] | None = None,
     ) -> None:
         size = space.size()
         if not evaluator.cheap or size is None or size > COUNTABLE:
@@ -56,14 +61,21 @@ class Benchmark:
         for name in self._given:
             if name not in [objective.metric for objective in self.objectives]:
                 raise WrongUse(f"--reference {name}: no objective is named so")
+        self._columns = {epochs_of(share, EPOCHS): name for share, name in (fidelities or {}).items()}
         self._context = Context(Path("."))
 
     @classmethod
-    def of(cls, plan: Plan, seconds: str | float = 1.0, reference: Mapping[str, float] | None = None) -> "Benchmark":
+    def of(
+        cls,
+        plan: Plan,
+        seconds: str | float = 1.0,
+        reference: Mapping[str, float] | None = None,
+        fidelities: Mapping[float, str] | None = None,
+    ) -> "Benchmark":
         """The benchmark that a plan's space, evaluator, objectives and constraints make."""
         if not plan.objectives:
             raise WrongUse("a simulation needs an objective; say, for example, --objective COLUMN:max")
-        columns = [*plan.wanted, *([seconds] if isinstance(seconds, str) else [])]
+        columns = [*plan.wanted, *([seconds] if isinstance(seconds, str) else []), *(fidelities or {}).values()]
         if parse(plan.evaluator)[0] != "table":
             raise WrongUse(f"a simulation needs a table: --evaluator table:FILE, not '{plan.evaluator}'")
         whole = create(plan.evaluator, dict(plan.evaluator_settings))
@@ -71,24 +83,53 @@ class Benchmark:
             whole.check_metric(name)
         plan = replace(plan, evaluator_settings={"columns": columns, **plan.evaluator_settings})
         workshop = Workshop(plan)
-        return cls(workshop.space, workshop.main, plan.parsed_objectives, plan.parsed_constraints, seconds, reference)
+        space, goals, bounds = workshop.space, plan.parsed_objectives, plan.parsed_constraints
+        return cls(space, workshop.main, goals, bounds, seconds, reference, fidelities)
 
     @property
     def measure(self) -> str:
         """What `progress` is: `regret` with one objective, `hypervolume ratio` with several."""
         return "regret" if len(self.objectives) == 1 else "hypervolume ratio"
 
-    def evaluate(self, proposal: Proposal) -> Evaluation:
-        """The candidate's figures, infeasible where they break a constraint; `seconds` are virtual."""
-        found = judged(self._evaluator.evaluate(proposal, self._context), self.constraints)
+    @property
+    def epochs(self) -> int | None:
+        """What a full evaluation has; None where the table knows no lower fidelity."""
+        return EPOCHS if self._columns else None
+
+    def evaluate(self, proposal: Proposal, done: int = 0) -> Evaluation:
+        """The candidate's figures, infeasible where they break a constraint; `seconds` are virtual.
+
+        They are those of the training from epoch `done` to the proposal's fidelity.
+        """
+        whole = self._evaluator.evaluate(proposal, self._context)
+        found = judged(self._at(proposal.fidelity, whole), self.constraints)
         seconds = found.values.get(self._seconds, 0.0) if isinstance(self._seconds, str) else self._seconds
         if not isfinite(seconds) or seconds < 0:
             raise WrongUse(f"the seconds of a candidate are {seconds}; --seconds needs a column of positive numbers")
-        return replace(found, seconds=seconds)
+        return replace(found, seconds=seconds * ((proposal.fidelity or EPOCHS) - done) / EPOCHS)
+
+    def _at(self, fidelity: int | None, whole: Evaluation) -> Evaluation:
+        """The full evaluation as it is at a fidelity: the objective's figure is that of the fidelity's column."""
+        if fidelity is None:
+            return whole
+        if fidelity not in self._columns:
+            known = ", ".join(f"{epochs / EPOCHS:g}" for epochs in sorted(self._columns))
+            raise WrongUse(
+                f"no column stands for the fidelity {fidelity / EPOCHS:g}, only for {known}; say --fidelity "
+                "SHARE=COLUMN for each rung, or give the controller fidelities=[SHARE, …]"
+            )
+        objective, column = self.objectives[0].metric, self._columns[fidelity]
+        metrics = {metric.name: metric for metric in whole.metrics}
+        low = metrics.get(column)
+        metrics.pop(objective, None)
+        if low is not None:
+            metrics[objective] = replace(low, name=objective)
+        return replace(whole, metrics=tuple(metrics.values()))
 
     def losses(self, evaluation: Evaluation) -> tuple[float, ...]:
-        """The evaluation's losses; infinite where it has none, or isn't feasible."""
-        found = losses(evaluation.values, self.objectives) if evaluation.status == "ok" else None
+        """The evaluation's losses; infinite where it has none, isn't feasible, or isn't of full fidelity."""
+        full = evaluation.status == "ok" and evaluation.proposal.fidelity is None
+        found = losses(evaluation.values, self.objectives) if full else None
         return found or (float("inf"),) * len(self.objectives)
 
     @cached_property
@@ -135,7 +176,7 @@ class Benchmark:
         """
         if len(self.objectives) == 1:
             best = np.minimum.accumulate(found[:, 0]) - self.every.min()
-            return [float(best[min(count, len(best)) - 1]) for count in counts]
+            return [float(best[min(count, len(best)) - 1]) if count else inf for count in counts]
         front, done, share, shares = np.empty((0, len(self.objectives))), 0, 0.0, []
         for count in counts:
             fresh = [row for row in found[done:count] if self._adds(row, front)]

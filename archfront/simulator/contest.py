@@ -1,10 +1,11 @@
-"""Controllers side by side on one benchmark: every one with the same evaluations and as many seeds."""
+"""Controllers side by side on one benchmark: every one with the same evaluations, or time, and as many seeds."""
 
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -44,23 +45,27 @@ class Contender:
         # Each contender draws from its own stream, so that none begins with another's candidates.
         derived = int.from_bytes(sha256(f"{self.label}/{seed}".encode()).digest()[:4], "big") % 2**31
         space, goals = benchmark.space, benchmark.objectives
-        return create(self.name, space, goals, benchmark.constraints, derived, self.settings)
+        made = create(self.name, space, goals, benchmark.constraints, derived, self.settings)
+        made.set_epochs(benchmark.epochs)
+        return made
 
 
 @dataclass(frozen=True)
 class Standing:
-    """What a contender found: per seed (row) and count of evaluations (column) the benchmark's measure.
+    """What a contender found: per seed (row) and point of the contest's axis (column) the benchmark's measure.
 
-    `seconds` are the virtual ones at each count, per seed; `thinking_ms` is processor time per candidate.
+    `seconds` are the virtual ones at each point, and `evaluations` those ended by then; `thinking_ms` is processor time
+    per evaluation.
     """
 
     contender: Contender
     measure: np.ndarray
     seconds: np.ndarray
+    evaluations: np.ndarray
     thinking_ms: float
 
     def quartiles(self) -> np.ndarray:
-        """Of each count: the lower quartile, the median and the upper quartile over the seeds."""
+        """Of each point: the lower quartile, the median and the upper quartile over the seeds."""
         # `nearest` ranks: interpolation would make nan of two infinite regrets.
         return np.percentile(self.measure, [25, 50, 75], axis=0, method="nearest" if self._lacks else "linear")
 
@@ -71,27 +76,32 @@ class Standing:
 
 @dataclass(frozen=True)
 class Contest:
-    """Several contenders on one benchmark, at the same counts of evaluations."""
+    """Several contenders on one benchmark, at the same counts of evaluations, or, if `timed`, of virtual seconds."""
 
     benchmark: Benchmark
-    counts: tuple[int, ...]
+    axis: tuple[float, ...]
     seeds: int
     workers: int
     standings: tuple[Standing, ...]
+    timed: bool = False
 
-    def at(self, counts: Sequence[int]) -> list[int]:
-        """The columns of the standings that belong to `counts`."""
-        return [self.counts.index(count) for count in counts]
+    def at(self, points: Sequence[float]) -> list[int]:
+        """The columns of the standings that belong to `points` of the axis."""
+        return [self.axis.index(point) for point in points]
 
     def reached(self, standing: Standing, target: float) -> float | None:
-        """The median number of evaluations until a share of the hypervolume; None where most runs didn't get there."""
+        """The median point of the axis with a share of the hypervolume; None where most runs didn't get there."""
         if self.benchmark.measure == "regret":
             return None
-        first = [
-            self.counts[int(np.argmax(row >= target))] if row[-1] >= target else np.inf for row in standing.measure
-        ]
+        first = [self.axis[int(np.argmax(row >= target))] if row[-1] >= target else np.inf for row in standing.measure]
         middle = float(np.median(first))
         return middle if np.isfinite(middle) else None
+
+    def caught_up(self, standing: Standing) -> float | None:
+        """The first point of the axis at which a contender's median is as good as the first contender's at the end."""
+        middle, goal = standing.quartiles()[1], self.standings[0].quartiles()[1][-1]
+        good = middle <= goal if self.benchmark.measure == "regret" else middle >= goal
+        return self.axis[int(np.argmax(good))] if good.any() else None
 
     def to_json(self) -> dict[str, Any]:
         """All results as JSON values; a regret before the first feasible candidate is null."""
@@ -99,7 +109,7 @@ class Contest:
             **describe(self.benchmark),
             "workers": self.workers,
             "seeds": self.seeds,
-            "evaluations": list(self.counts),
+            "virtual_seconds" if self.timed else "evaluations": list(self.axis),
             "controllers": [self._standing(standing) for standing in self.standings],
         }
 
@@ -112,12 +122,18 @@ class Contest:
             "lower_quartile": low,
             "upper_quartile": high,
             "runs": [_plain(row) for row in standing.measure],
-            "virtual_seconds": _plain(np.median(standing.seconds, axis=0)),
+            **self._other_axis(standing),
+            "as_good_as_first_after": self.caught_up(standing),
             "thinking_ms": round(standing.thinking_ms, 3),
         }
         if self.benchmark.measure != "regret":
             found["reached"] = {f"{target:g}": self.reached(standing, target) for target in TARGETS}
         return found
+
+    def _other_axis(self, standing: Standing) -> dict[str, Any]:
+        if self.timed:
+            return {"evaluations": _plain(np.median(standing.evaluations, axis=0))}
+        return {"virtual_seconds": _plain(np.median(standing.seconds, axis=0))}
 
 
 def run_contest(
@@ -129,27 +145,35 @@ def run_contest(
     first_seed: int = 0,
     listener: Callable[[Contender, int], None] = lambda contender, done: None,
     measured_at: Sequence[int] = (),
+    marks: Sequence[float] = (),
 ) -> Contest:
     """Simulate every contender `seeds` times; `listener` hears of each run that has ended.
 
-    Measured at all counts of `grid`, and at `measured_at`, which may not exceed `evaluations`.
+    Measured at all counts of `grid`, and at `measured_at`, which may not exceed `evaluations`. With `marks`, runs go on
+    to the last of these virtual seconds, however many evaluations that takes, and are measured on the way to it.
     Raises `WrongUse` for a contender that refuses the benchmark, before any run.
     """
     if len({contender.label for contender in contenders}) < len(contenders):
         raise WrongUse("--controllers names one twice; give each once")
     for contender in contenders:
         contender.controller(benchmark, first_seed)
-    size = benchmark.space.size()
+    size = None if benchmark.epochs else benchmark.space.size()
     last = min(evaluations, size or evaluations)
-    counts = tuple(sorted({*grid(last, len(benchmark.objectives)), *(n for n in measured_at if n <= last)}))
+    axis: tuple[float, ...] = tuple(
+        sorted({*grid(last, len(benchmark.objectives)), *(n for n in measured_at if n <= last)})
+    )
+    limit: int | None = evaluations
+    if marks:
+        axis, limit = moments(marks), None
     standings = []
     for contender in contenders:
         runs: list[Run] = []
         for seed in range(first_seed, first_seed + seeds):
-            runs.append(simulate(contender.controller(benchmark, seed), benchmark, evaluations, workers))
+            until = axis[-1] if marks else inf
+            runs.append(simulate(contender.controller(benchmark, seed), benchmark, limit, workers, until))
             listener(contender, len(runs))
-        standings.append(_stand(contender, benchmark, runs, counts))
-    return Contest(benchmark, counts, seeds, workers, tuple(standings))
+        standings.append(_stand(contender, benchmark, runs, axis, bool(marks)))
+    return Contest(benchmark, axis, seeds, workers, tuple(standings), bool(marks))
 
 
 def grid(evaluations: int, objectives: int) -> tuple[int, ...]:
@@ -158,20 +182,36 @@ def grid(evaluations: int, objectives: int) -> tuple[int, ...]:
     return tuple(sorted({*range(step, evaluations + 1, step), *milestones(evaluations)}))
 
 
+def moments(marks: Sequence[float]) -> tuple[float, ...]:
+    """The virtual seconds at which a contest in time is measured: the marks, and a hundred even steps to the last."""
+    return tuple(sorted({*(max(marks) * step / 100 for step in range(1, 101)), *marks}))
+
+
 def milestones(evaluations: int) -> list[int]:
     """The counts that a table shows: 10, 20, 50, 100 … and the last; at most six."""
     series = [factor * 10**power for power in range(1, 7) for factor in (1, 2, 5)]
     return [*[count for count in series if count < evaluations][-5:], evaluations]
 
 
-def _stand(contender: Contender, benchmark: Benchmark, runs: Sequence[Run], counts: Sequence[int]) -> Standing:
-    candidates = sum(len(run.ended) for run in runs)
+def _stand(
+    contender: Contender, benchmark: Benchmark, runs: Sequence[Run], axis: Sequence[float], timed: bool
+) -> Standing:
+    ended = sum(len(run.ended) for run in runs)
+    rows = [_counts(run, axis, timed) for run in runs]
     return Standing(
         contender,
-        np.array([benchmark.progress(run.losses, counts) for run in runs]),
-        np.array([[run.ended[min(count, len(run.ended)) - 1] for count in counts] for run in runs]),
-        1000 * sum(run.thinking for run in runs) / max(1, candidates),
+        np.array([benchmark.progress(run.losses, counts) for run, counts in zip(runs, rows, strict=True)]),
+        np.array([axis if timed else run.ended[np.array(n) - 1] for run, n in zip(runs, rows, strict=True)]),
+        np.array(rows),
+        1000 * sum(run.thinking for run in runs) / max(1, ended),
     )
+
+
+def _counts(run: Run, axis: Sequence[float], timed: bool) -> list[int]:
+    """How many evaluations had ended at each point."""
+    if timed:
+        return [int(count) for count in np.searchsorted(run.ended, axis, side="right")]
+    return [min(int(count), len(run.ended)) for count in axis]
 
 
 def _plain(row: np.ndarray) -> list[float | None]:

@@ -17,7 +17,7 @@ KINDS = (".html", ".png", ".svg")
 
 
 def contest_figure(contest: Contest, theme: str = "light") -> go.Figure:
-    """Hypervolume ratio or regret over evaluations."""
+    """Hypervolume ratio or regret over evaluations, or over virtual seconds."""
     figure = go.Figure()
     for number, standing in enumerate(contest.standings):
         _add(figure, contest, standing, COLORS[number % len(COLORS)], "dash" if number >= len(COLORS) else "solid")
@@ -26,10 +26,11 @@ def contest_figure(contest: Contest, theme: str = "light") -> go.Figure:
         title = f"regret in {escape(contest.benchmark.objectives[0].metric)} ↓"
     else:
         title = "share of the true hypervolume ↑"
-    figure.update_xaxes(title={"text": "evaluations"})
+    figure.update_xaxes(title={"text": "virtual seconds" if contest.timed else "evaluations"})
     figure.update_yaxes(title={"text": title}, rangemode="tozero" if regret else "normal")
     if not regret:
-        starts = [standing.quartiles()[0][_column(contest, 10)] for standing in contest.standings]
+        column = len(contest.axis) // 20 if contest.timed else _column(contest, 10)
+        starts = [standing.quartiles()[0][column] for standing in contest.standings]
         figure.update_yaxes(range=[max(0.0, float(min(starts))), 1.005])
     return styled(figure, theme).update_layout(width=900, height=520, margin={"t": 70})
 
@@ -50,7 +51,7 @@ def write_figure(contest: Contest, file: Path) -> None:
 def _add(figure: go.Figure, contest: Contest, standing: Standing, color: str, dash: str) -> None:
     low, middle, high = (np.where(np.isfinite(row), row, np.nan) for row in standing.quartiles())
     known = np.isfinite(high)
-    x = np.array(contest.counts)[known]
+    x = np.array(contest.axis)[known]
     band: dict[str, Any] = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
     group = {"legendgroup": standing.contender.label}
     figure.add_trace(go.Scatter(x=x, y=high[known], **band, **group))
@@ -58,8 +59,8 @@ def _add(figure: go.Figure, contest: Contest, standing: Standing, color: str, da
     figure.add_trace(go.Scatter(x=x, y=low[known], **band, **group, **fill))
     name = escape(standing.contender.label)
     line = {"color": color, "width": 2, "dash": dash}
-    figure.add_trace(go.Scatter(x=contest.counts, y=middle, mode="lines", name=name, line=line, **group))
+    figure.add_trace(go.Scatter(x=contest.axis, y=middle, mode="lines", name=name, line=line, **group))
 
 
 def _column(contest: Contest, count: int) -> int:
-    return next((i for i, known in enumerate(contest.counts) if known >= count), len(contest.counts) - 1)
+    return next((i for i, known in enumerate(contest.axis) if known >= count), len(contest.axis) - 1)

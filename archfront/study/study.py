@@ -68,7 +68,7 @@ class Candidate:
 
     @property
     def number(self) -> int:
-        """The place in the study of the newest evaluation."""
+        """The place in the study of the evaluation of the highest fidelity that has ended."""
         return self.rows[-1].number
 
     @property
@@ -196,14 +196,14 @@ class Study:
             return connection.execute(query).all()
 
     def points(self, objectives: Sequence[Objective] | None = None) -> list[Point]:
-        """The evaluated, feasible candidates that have every objective, at the highest fidelity of each."""
+        """The feasible candidates that have every objective, of full fidelity: shorter trainings don't compare."""
         objectives = objectives or self.objectives
-        best: dict[str, Point] = {}
-        for row in sorted(self.rows(statuses=[Status.OK]), key=lambda row: (row.fidelity or 10**9, row.number)):
-            found = losses(row.values, objectives)
+        points = []
+        for row in self.rows(statuses=[Status.OK]):
+            found = losses(row.values, objectives) if not row.fidelity else None
             if found is not None and feasible(row.values, self.constraints):
-                best[row.digest] = Point(row.digest, row.number, found, row.values, row.predicted, row.bounds)
-        return sorted(best.values(), key=lambda point: point.number)
+                points.append(Point(row.digest, row.number, found, row.values, row.predicted, row.bounds))
+        return points
 
     def front(self, objectives: Sequence[Objective] | None = None) -> list[Point]:
         """The points that no other dominates, best first objective first. Copies of a point's values are all kept."""
@@ -238,7 +238,8 @@ class Study:
             if len(found) > 1:
                 raise WrongUse(f"{name} fits {len(found)} candidates of '{self.name}'; give more digits")
             rows = self._rows(evaluations.c.candidate_id == found[0].id)
-            rows.sort(key=lambda row: row.fidelity or 10**9)
+            # What still runs has no figures to show yet.
+            rows.sort(key=lambda row: (row.told_at is not None, row.fidelity or 10**9))
             return _candidate(connection, self.id, found[0], tuple(rows))
 
     def events(self) -> list[tuple[float, str, str]]:

@@ -47,6 +47,19 @@ def test_one_objective_is_judged_by_regret(archfront: Any, table: Path, tmp_path
     assert "regret in score" in (tmp_path / "regret.html").read_text()
 
 
+def test_fidelities_and_marks_in_virtual_seconds(archfront: Any, table: Path, tmp_path: Path) -> None:
+    words = [*options(table)[:-2], "--fidelity", "1/10=time", "--fidelity", "0.5=score", "--seconds", 10, "--seeds", 2]
+    named = ["--controllers", "random,asha+of=random+fidelities=[0.1,0.5]", "--marks", "100,400"]
+    done = archfront(*words, *named, "--to", tmp_path / "all.json")
+    assert done.code == 0, done.error
+    assert "at 100 s" in done.out and "at 400 s" in done.out and "as good as random after" in done.out
+    kept = json.loads((tmp_path / "all.json").read_text())
+    plain, halved = kept["controllers"]
+    assert kept["virtual_seconds"][-1] == 400 and plain["evaluations"][-1] == 40 < halved["evaluations"][-1]
+    refused = archfront(*words, "--controllers", "asha", "--marks", "100")
+    assert refused.code == 2 and "no column stands for the fidelity 0.1111, only for 0.1, 0.5" in refused.error
+
+
 @pytest.mark.parametrize(
     ("words", "cause"),
     [
@@ -58,6 +71,11 @@ def test_one_objective_is_judged_by_regret(archfront: Any, table: Path, tmp_path
         (["--controllers", "random,random"], "names one twice"),
         (["--reference", "time"], "say COLUMN=VALUE"),
         (["--reference", "even=1"], "no objective is named so"),
+        (["--controllers", "asha"], "say --fidelity SHARE=COLUMN"),
+        (["--fidelity", "0.5"], "say SHARE=COLUMN"),
+        (["--fidelity", "2=score"], "share below 1"),
+        (["--fidelity", "0.5=scoer"], "no numeric column 'scoer'; did you mean 'score'"),
+        (["--marks", "0,5"], "virtual seconds above 0"),
         (["--at", "50"], "between 1 and --evaluations 20"),
         (["--to", "x.pdf"], "must end in .html"),
         (["--to", "nowhere/x.html"], "no folder nowhere"),

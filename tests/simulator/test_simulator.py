@@ -204,3 +204,79 @@ def test_thousands_of_evaluations_a_second():
     seconds = time.process_time() - start
     assert len(run.losses) == 2000
     assert seconds < 1.0, f"{2000 / seconds:.0f} evaluations a second"
+
+
+class Graded(Figures):
+    """The score after a tenth of the training misleads by the row's parity; after a half it is nearly right."""
+
+    def metrics(self) -> tuple[str, ...]:
+        return ("score", "score_tenth", "score_half", "cost")
+
+    def evaluate(self, proposal: Proposal, context: Context) -> Evaluation:
+        a, b = proposal.architecture.values
+        values = {"score": a + 0.1 * b, "score_tenth": a + 3 * (b % 2) - 9, "score_half": a - 1, "cost": b}
+        return Evaluation(proposal, metrics=tuple(Metric(name, float(value)) for name, value in values.items()))
+
+
+def graded(objectives=(SCORE,), **named) -> Benchmark:
+    return Benchmark(SPACE, Graded(), objectives, fidelities={0.1: "score_tenth", 0.5: "score_half"}, **named)
+
+
+def test_a_fidelity_costs_its_share_and_a_promotion_the_difference():
+    known = graded(seconds=100)
+    proposal = Proposal(next(iter(SPACE.enumerate())), "a")
+    low, half = (Proposal(proposal.architecture, "a", fidelity) for fidelity in (1000, 5000))
+    assert [known.evaluate(low).seconds, known.evaluate(low).values["score"]] == pytest.approx([10, -9])
+    assert [known.evaluate(half, 1000).seconds, known.evaluate(half, 1000).values["score"]] == pytest.approx([40, -1])
+    assert known.evaluate(proposal, 5000).seconds == pytest.approx(50)
+    assert known.losses(known.evaluate(half)) == (math.inf,)
+    with pytest.raises(WrongUse, match=r"no column stands for the fidelity 0\.2, only for 0\.1, 0\.5"):
+        known.evaluate(Proposal(proposal.architecture, "a", 2000))
+
+
+@pytest.mark.parametrize("workers", [1, 8])
+def test_multi_fidelity_runs_pay_for_each_epoch_once(workers):
+    known, asked = graded(seconds=100), []
+    contender = Contender.parse("asha+of=random+fidelities=[0.1,0.5]")
+    controller = contender.controller(known, 0)
+    ask = controller.ask
+    controller.ask = lambda n: asked.extend(batch := ask(n)) or batch
+    run = simulate(controller, known, None, workers, until=3000)
+    reached: dict[str, int] = {}
+    for proposal in asked:
+        assert (proposal.fidelity or 10_000) > reached.get(proposal.digest, 0)
+        reached[proposal.digest] = proposal.fidelity or 10_000
+    paid = sum(reached.values()) / 10_000 * 100
+    assert len(run.losses) == len(asked) > 50
+    if workers == 1:
+        assert run.ended[-1] == pytest.approx(paid)
+    else:
+        assert paid / workers <= run.ended[-1] <= 3100
+    full = [proposal for proposal in asked if proposal.fidelity is None]
+    assert np.isfinite(run.losses[:, 0]).sum() == len(full) > 3
+
+
+def test_an_exhausted_space_is_promoted_to_the_end():
+    run = simulate(Contender.parse("hyperband+fidelities=[0.1,0.5]").controller(graded(), 0), graded(), None, 7)
+    assert np.isfinite(run.losses[:, 0]).sum() == SPACE.size()
+
+
+def test_contests_in_virtual_time_compare_at_the_same_seconds():
+    contenders = [Contender.parse(text) for text in ("random", "asha+of=random+fidelities=[0.5]")]
+    contest = run_contest(graded(seconds=2.5), contenders, 5, 3, marks=[10, 25, 50])
+    assert contest.timed and contest.axis[-1] == 50 and {10, 25, 50} <= set(contest.axis)
+    plain, halved = contest.standings
+    assert plain.evaluations[:, contest.at([10, 25, 50])].tolist() == [[4, 10, 20]] * 3
+    assert (halved.evaluations[:, -1] > 20).all()
+    # In 1.25 s a low fidelity has ended, which no regret comes from.
+    first = next(i for i, moment in enumerate(contest.axis) if moment >= 1.25)
+    assert (halved.evaluations[:, first] == 1).all() and np.isinf(halved.measure[:, first]).all()
+    assert contest.caught_up(plain) is not None
+    written = contest.to_json()
+    assert written["virtual_seconds"] == list(contest.axis) and "evaluations" in written["controllers"][0]
+    assert contest_figure(contest).layout.xaxis.title.text == "virtual seconds"
+
+
+def test_tables_of_one_fidelity_refuse_multi_fidelity_controllers():
+    with pytest.raises(WrongUse, match="say --fidelity SHARE=COLUMN"):
+        run_contest(benchmark(), [Contender.parse("asha")], 5, 1)
