@@ -1,7 +1,7 @@
 """NSGA-III: generations selected by domination rank, then by spread along reference directions."""
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import comb
 from random import Random
 
@@ -69,7 +69,7 @@ def das_dennis(objectives: int, divisions: int) -> Array:
     """All points of the unit simplex whose coordinates are multiples of 1/`divisions`."""
     bars = combinations(range(objectives + divisions - 1), objectives - 1)
     ends = [(-1, *bar, objectives + divisions - 1) for bar in bars]
-    return np.array([[b - a - 1 for a, b in zip(end, end[1:], strict=False)] for end in ends]) / divisions
+    return np.array([[b - a - 1 for a, b in pairwise(end)] for end in ends]) / divisions
 
 
 def fitting(objectives: int, population: int) -> Array:
@@ -77,7 +77,7 @@ def fitting(objectives: int, population: int) -> Array:
     outer = _divisions(objectives, population)
     found = das_dennis(objectives, outer)
     left = population - len(found)
-    if 1 < objectives and outer < objectives <= left:
+    if objectives > 1 and outer < objectives <= left:
         inner = das_dennis(objectives, _divisions(objectives, left))
         found = np.vstack([found, inner / 2 + 1 / (2 * objectives)])
     return found
