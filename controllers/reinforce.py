@@ -1,0 +1,104 @@
+"""REINFORCE: a policy that chooses each decision by itself, moved towards the options of what was rewarded."""
+
+from collections.abc import Sequence
+from random import Random
+
+import numpy as np
+import numpy.typing as npt
+
+from archfront.contracts import Constraint, Objective, WrongUse
+from controllers.base import CONTROLLERS
+from controllers.policy_search import Indices, Lesson, PolicySearch, active
+from controllers.rewards import Array, Form
+from search_spaces.decisions import INACTIVE
+from search_spaces.space import Genes, SearchSpace
+
+
+@CONTROLLERS.register(
+    "reinforce",
+    source="Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning",
+)
+class Reinforce(PolicySearch):
+    """One categorical distribution per decision, given that it is in force.
+
+    Args:
+        learning_rate: of the logits.
+        entropy: the weight of the distributions' entropy, which keeps them from being sure too soon.
+        steps: gradient steps after each batch of results.
+        start: random candidates before the policy is asked.
+        batch: results that the policy learns from at a time.
+        elites: the best seen so far, which are learnt again with every batch.
+        reward: `soft` or `absolute` with a target of the cost, or `chebyshev`, which looks for the whole front; the
+            default with several objectives and no target.
+        target: of the second objective, for `soft` and `absolute`; 0 takes the median of what was seen so far.
+        weight: the exponent of `soft` (0: -0.07), or what 100 % off the target costs of the first objective for
+            `absolute` (0: one standard deviation).
+        penalty: what an excess of 100 % of a constraint's bound costs, in standard deviations of the reward.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        objectives: Sequence[Objective],
+        constraints: Sequence[Constraint] = (),
+        seed: int = 0,
+        learning_rate: float = 0.3,
+        entropy: float = 0.02,
+        steps: int = 10,
+        start: int = 20,
+        batch: int = 5,
+        elites: int = 10,
+        reward: Form = "",
+        target: float = 0.0,
+        weight: float = 0.0,
+        penalty: float = 10.0,
+    ) -> None:
+        super().__init__(space, objectives, constraints, seed, start, batch, elites, reward, target, weight, penalty)
+        if learning_rate <= 0 or entropy < 0 or steps < 1:
+            raise WrongUse("reinforce needs learning_rate > 0, entropy >= 0 and steps >= 1")
+        self._rate = learning_rate
+        self._entropy = entropy
+        self._steps = steps
+        widths = [len(decision.options) for decision in space.decisions]
+        self._valid = np.arange(max(widths, default=1)) < np.array(widths).reshape(-1, 1)
+        self.logits = np.zeros((self.reward.preferences, *self._valid.shape))
+
+    def probabilities(self, preference: Array) -> Array:
+        """Of each decision (row) and option; 0 beyond its options."""
+        return softmax(np.tensordot(preference, self.logits, 1), self._valid)
+
+    def drawn(self, preference: Array, uniform: float, rng: Random) -> Genes:
+        rows = self.probabilities(preference)
+        genes: list[int] = []
+        for decision, row in zip(self.space.decisions, rows.tolist(), strict=True):
+            count = len(decision.options)
+            weights = [(1 - uniform) * p + uniform / count for p in row[:count]]
+            genes.append(rng.choices(range(count), weights)[0] if active(decision, genes) else INACTIVE)
+        return tuple(genes)
+
+    def learn(self, lessons: Sequence[Lesson]) -> None:
+        for _ in range(self._steps):
+            for lesson in lessons:
+                preference = lesson.preference
+                gradient = gradients(self.probabilities(preference), lesson.genes, lesson.advantages, self._entropy)
+                # Divided by the square, a step moves the logits of this preference by the same whatever it is.
+                self.logits += self._rate * np.multiply.outer(preference / (preference**2).sum(), gradient)
+
+
+def softmax(logits: Array, valid: npt.NDArray[np.bool_]) -> Array:
+    """The probabilities of each row of logits; 0 where not valid."""
+    powers = np.where(valid, np.exp(logits - np.where(valid, logits, -np.inf).max(axis=1, keepdims=True)), 0.0)
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def gradients(probabilities: Array, genes: Indices, advantages: Array, entropy: float) -> Array:
+    """By the logits: of the mean of advantage times log-likelihood, plus `entropy` times the distributions' entropy.
+
+    A gene that is void is no draw, and so teaches nothing.
+    """
+    logs = np.log(np.where(probabilities > 0, probabilities, 1.0))
+    disorder = -(probabilities * logs).sum(axis=1, keepdims=True)
+    found = -entropy * probabilities * (logs + disorder)
+    chosen = genes[:, :, None] == np.arange(probabilities.shape[1])
+    weights = np.where(genes == INACTIVE, 0.0, advantages[:, None]) / len(genes)
+    return found + np.einsum("nd,ndk->dk", weights, chosen) - weights.sum(axis=0)[:, None] * probabilities
