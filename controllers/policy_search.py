@@ -19,6 +19,8 @@ from search_spaces.space import Genes, SearchSpace
 Indices = npt.NDArray[np.intp]
 BASELINE = 0.1
 """The weight of the latest batch in the running mean that rewards are compared with."""
+MEMORY = 500
+"""Of how many of the latest results, with the front, the rewards are compared."""
 PREFERENCES = 4
 """For how many preferences each result is learnt, where there are several objectives to prefer."""
 
@@ -87,7 +89,7 @@ class PolicySearch(Controller):
         self._losses = Table(len(self.objectives), np.float64)
         self._excess = Table(1, np.float64)
         self._fresh = 0
-        self._lessons = 0
+        self._rows: dict[str, int] = {}
         self._baseline = 0.0
 
     @abstractmethod
@@ -114,25 +116,38 @@ class PolicySearch(Controller):
     def observe(self, evaluation: Evaluation) -> None:
         member = self.archive.member(evaluation)
         # What failed is in the table, too: the policy is to keep away from it.
+        self._rows[evaluation.proposal.digest] = len(self._losses.rows)
         self._genes.add(self.space.genes(evaluation.proposal.architecture))
         self._losses.add(member.losses if member else [nan] * len(self.objectives))
         self._excess.add([member.excess if member else 0.0])
         self._fresh += 1
         if self._fresh >= self._batch and self.archive.front:
-            rng = Random(f"{self.seed}/lesson/{len(self._excess.rows)}")
-            several = PREFERENCES if self.reward.preferences > 1 else 1
-            self.learn([self._lesson(self.reward.preference(rng)) for _ in range(several)])
+            self.learn(self._batch_of_lessons())
             self._fresh = 0
 
-    def _lesson(self, preference: Array) -> Lesson:
-        front = np.array([member.losses for member in self.archive.front])
-        rewards = self.reward(self._losses.rows, self._excess.rows[:, 0], preference, front)
+    def _batch_of_lessons(self) -> list[Lesson]:
+        count = len(self._losses.rows)
+        rng = Random(f"{self.seed}/lesson/{count}")
+        best = np.array([self._rows[member.digest] for member in self.archive.front])
+        latest = np.arange(max(0, count - MEMORY), count)
+        known = np.union1d(best, latest)
+        losses, excess = self._losses.rows[known], self._excess.rows[known, 0]
+        lessons = []
+        for _ in range(PREFERENCES if self.reward.preferences > 1 else 1):
+            preference = self.reward.preference(rng)
+            rewards = self.reward(losses, excess, preference, self._losses.rows[best])
+            chosen, advantages = self._advantages(rewards)
+            lessons.append(Lesson(self._genes.rows[known[chosen]], advantages, preference))
+        return lessons
+
+    def _advantages(self, rewards: Array) -> tuple[Indices, Array]:
+        """Whom to learn from, the fresh and the best so far, and by how much each is better than expected."""
         merits = ranked(rewards)
-        fresh = np.arange(len(merits) - self._fresh, len(merits))
+        fresh = np.arange(max(0, len(merits) - self._fresh), len(merits))
         self._baseline += BASELINE * (float(merits[fresh].mean()) - self._baseline)
         best = np.argsort(-rewards, kind="stable")[: self._elites]
         chosen = np.union1d(fresh, best[np.isfinite(rewards[best])])
-        return Lesson(self._genes.rows[chosen], merits[chosen] - self._baseline, preference)
+        return chosen, merits[chosen] - self._baseline
 
 
 def active(decision: Decision, genes: Sequence[int]) -> bool:

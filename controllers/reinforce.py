@@ -77,28 +77,33 @@ class Reinforce(PolicySearch):
         return tuple(genes)
 
     def learn(self, lessons: Sequence[Lesson]) -> None:
+        preferences = np.array([lesson.preference for lesson in lessons])
+        pulls = np.array([pull(lesson.genes, lesson.advantages, self._valid.shape[1]) for lesson in lessons])
+        # Divided by the square, a step moves the logits of a preference by the same whatever it is.
+        back = self._rate * (preferences / (preferences**2).sum(axis=1, keepdims=True)).T
         for _ in range(self._steps):
-            for lesson in lessons:
-                preference = lesson.preference
-                gradient = gradients(self.probabilities(preference), lesson.genes, lesson.advantages, self._entropy)
-                # Divided by the square, a step moves the logits of this preference by the same whatever it is.
-                self.logits += self._rate * np.multiply.outer(preference / (preference**2).sum(), gradient)
+            gradients = gradient(self.probabilities(preferences), pulls, self._entropy)
+            self.logits += np.tensordot(back, gradients, 1)
 
 
 def softmax(logits: Array, valid: npt.NDArray[np.bool_]) -> Array:
     """The probabilities of each row of logits; 0 where not valid."""
-    powers = np.where(valid, np.exp(logits - np.where(valid, logits, -np.inf).max(axis=1, keepdims=True)), 0.0)
-    return powers / powers.sum(axis=1, keepdims=True)
+    bounded = np.where(valid, logits, -np.inf)
+    powers = np.exp(bounded - bounded.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
 
 
-def gradients(probabilities: Array, genes: Indices, advantages: Array, entropy: float) -> Array:
-    """By the logits: of the mean of advantage times log-likelihood, plus `entropy` times the distributions' entropy.
+def pull(genes: Indices, advantages: Array, options: int) -> Array:
+    """How much the candidates speak for each option of each decision: the mean of advantages where it was taken.
 
-    A gene that is void is no draw, and so teaches nothing.
+    A gene that is void is no draw, and so speaks for nothing.
     """
+    taken = genes[:, :, None] == np.arange(options)
+    return np.tensordot(advantages, taken, 1) / len(genes)
+
+
+def gradient(probabilities: Array, pulls: Array, entropy: float) -> Array:
+    """By the logits: of the mean of advantage times log-likelihood, plus `entropy` times the distributions' entropy."""
     logs = np.log(np.where(probabilities > 0, probabilities, 1.0))
-    disorder = -(probabilities * logs).sum(axis=1, keepdims=True)
-    found = -entropy * probabilities * (logs + disorder)
-    chosen = genes[:, :, None] == np.arange(probabilities.shape[1])
-    weights = np.where(genes == INACTIVE, 0.0, advantages[:, None]) / len(genes)
-    return found + np.einsum("nd,ndk->dk", weights, chosen) - weights.sum(axis=0)[:, None] * probabilities
+    disorder = -(probabilities * logs).sum(axis=-1, keepdims=True)
+    return pulls - probabilities * (pulls.sum(axis=-1, keepdims=True) + entropy * (logs + disorder))
