@@ -20,6 +20,7 @@ LIMITS: dict[str, dict[str, Any]] = {
     "given": {"learns": False},
     "one-shot": {"learns": False},
     "random": {"learns": False},
+    "ppo": {"tells": 2000},
     "optuna:random": {"learns": False, "tells": 1000},
     "optuna:tpe": {"tells": 1000, "steps": 16, "settings": {"n_startup_trials": 5}},
     "optuna:gp": {"tells": 20, "steps": 10, "seeds": 2, "settings": {"n_startup_trials": 6}},
@@ -27,7 +28,7 @@ LIMITS: dict[str, dict[str, Any]] = {
     "optuna:nsga3": {"tells": 2000, "settings": {"population_size": 8}},
     "optuna:cmaes": {"tells": 2000},
 }
-"""What the suite must know of a controller: those of Optuna are slow."""
+"""What the suite must know of a controller: those of Optuna, and PPO, are slow."""
 SLOW = ["optuna:cmaes", "optuna:gp", "optuna:nsga3"]
 
 
