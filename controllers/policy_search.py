@@ -19,7 +19,7 @@ from search_spaces.space import Genes, SearchSpace
 Indices = npt.NDArray[np.intp]
 BASELINE = 0.1
 """The weight of the latest batch in the running mean that rewards are compared with."""
-MEMORY = 500
+MEMORY = 200
 """Of how many of the latest results, with the front, the rewards are compared."""
 PREFERENCES = 4
 """For how many preferences each result is learnt, where there are several objectives to prefer."""
@@ -130,7 +130,7 @@ class PolicySearch(Controller):
         rng = Random(f"{self.seed}/lesson/{count}")
         best = np.array([self._rows[member.digest] for member in self.archive.front])
         latest = np.arange(max(0, count - MEMORY), count)
-        known = np.union1d(best, latest)
+        known = np.concatenate([np.sort(best[best < latest[0]]), latest])
         losses, excess = self._losses.rows[known], self._excess.rows[known, 0]
         lessons = []
         for _ in range(PREFERENCES if self.reward.preferences > 1 else 1):
@@ -146,7 +146,8 @@ class PolicySearch(Controller):
         fresh = np.arange(max(0, len(merits) - self._fresh), len(merits))
         self._baseline += BASELINE * (float(merits[fresh].mean()) - self._baseline)
         best = np.argsort(-rewards, kind="stable")[: self._elites]
-        chosen = np.union1d(fresh, best[np.isfinite(rewards[best])])
+        older = best[(best < fresh[0]) & np.isfinite(rewards[best])]
+        chosen = np.concatenate([older, fresh])
         return chosen, merits[chosen] - self._baseline
 
 

@@ -64,8 +64,9 @@ class Reinforce(PolicySearch):
         self.logits = np.zeros((self.reward.preferences, *self._valid.shape))
 
     def probabilities(self, preference: Array) -> Array:
-        """Of each decision (row) and option; 0 beyond its options."""
-        return softmax(np.tensordot(preference, self.logits, 1), self._valid)
+        """Of each decision and option, 0 beyond its options; for one preference, or a row of them."""
+        logits = preference @ self.logits.reshape(len(self.logits), -1)
+        return softmax(logits.reshape(*preference.shape[:-1], *self._valid.shape), self._valid)
 
     def drawn(self, preference: Array, uniform: float, rng: Random) -> Genes:
         rows = self.probabilities(preference)
@@ -83,11 +84,11 @@ class Reinforce(PolicySearch):
         back = self._rate * (preferences / (preferences**2).sum(axis=1, keepdims=True)).T
         for _ in range(self._steps):
             gradients = gradient(self.probabilities(preferences), pulls, self._entropy)
-            self.logits += np.tensordot(back, gradients, 1)
+            self.logits += (back @ gradients.reshape(len(lessons), -1)).reshape(self.logits.shape)
 
 
 def softmax(logits: Array, valid: npt.NDArray[np.bool_]) -> Array:
-    """The probabilities of each row of logits; 0 where not valid."""
+    """The probabilities of the last axis of logits; 0 where not valid."""
     bounded = np.where(valid, logits, -np.inf)
     powers = np.exp(bounded - bounded.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)
