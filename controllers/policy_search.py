@@ -106,11 +106,10 @@ class PolicySearch(Controller):
         preference = self.reward.preference(rng)
         for tried in range(TRIES):
             genes = self.drawn(preference, (tried / TRIES) ** 2, rng)
-            for architecture in self.space.around(genes, rng):
-                found = self.proposal(architecture, "policy")
-                if found.digest not in self._architectures:
-                    return found
-                break
+            # Genes may be no row of a table, whose nearest row is taken, or banned by a rule, and drawn again.
+            architecture = next(iter(self.space.around(genes, rng)), None)
+            if architecture is not None and self.space.digest(architecture) not in self._architectures:
+                return self.proposal(architecture, "policy")
         return self.proposal(self.space.sample(rng), "random")
 
     def observe(self, evaluation: Evaluation) -> None:

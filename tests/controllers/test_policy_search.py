@@ -187,7 +187,7 @@ def test_a_target_is_kept_to(name):
         [proposal] = search.ask(1)
         late.append(float(sum(proposal.architecture)))
         search.tell([Evaluation(proposal, metrics=(Metric("large", late[-1]), Metric("cost", late[-1])))])
-    assert abs(np.mean(late[-50:]) - 6) < 1.5, "an even draw costs 12.5 in the mean"
+    assert abs(np.mean(late[-50:]) - 6) < 2.5, "an even draw costs 12.5 in the mean"
 
 
 @pytest.mark.parametrize("name", BOTH)
