@@ -22,6 +22,7 @@ LIMITS: dict[str, dict[str, Any]] = {
     "auto": {"seeds": 1, "steps": 20},
     "model-based": {"seeds": 2, "steps": 24},
     "random": {"learns": False},
+    "ppo": {"tells": 2000},
     "optuna:random": {"learns": False, "tells": 1000},
     "optuna:tpe": {"tells": 1000, "steps": 16, "settings": {"n_startup_trials": 5}},
     "optuna:gp": {"tells": 20, "steps": 10, "seeds": 2, "settings": {"n_startup_trials": 6}},
@@ -29,7 +30,7 @@ LIMITS: dict[str, dict[str, Any]] = {
     "optuna:nsga3": {"tells": 2000, "settings": {"population_size": 8}},
     "optuna:cmaes": {"tells": 2000},
 }
-"""What the suite must know of a controller: those of Optuna are slow."""
+"""What the suite must know of a controller: those of Optuna, and PPO, are slow."""
 SLOW = ["optuna:cmaes", "optuna:gp", "optuna:nsga3"]
 
 

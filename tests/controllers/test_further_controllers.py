@@ -9,7 +9,8 @@ import pytest
 from archfront.contracts import Evaluation, Metric, Objective, Proposal
 from controllers import CONTROLLERS
 from controllers.archive import Member
-from controllers.nsga2 import crowding, fronts, merit
+from controllers.generations import fronts
+from controllers.nsga2 import crowding, merit
 from search_spaces import Space, integers, one_of, part, repeat
 from search_spaces.decisions import INACTIVE
 from search_spaces.parts import Part
