@@ -9,12 +9,16 @@ from archfront.launchers.base import Launcher
 from archfront.plan import Plan, Workshop
 from archfront.search import Budget, Listener, Progress, Search
 from archfront.study import Database, Study, create_study
-from controllers.base import Controller, create
+from controllers.auto import Auto
+from controllers.base import Controller, create, doubts
 from search_spaces.canonical import to_json
 from search_spaces.errors import SpaceError, near
 
 SAME = ("space", "decisions", "where", "data", "evaluator", "evaluator_settings", "device", "objectives", "constraints")
 """What a study can't change when it goes on, since its results would no longer compare."""
+
+MANY = 10_000
+"""Evaluations to be expected where they are cheap and only time limits them."""
 
 
 @dataclass(frozen=True)
@@ -55,16 +59,24 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     folder.mkdir(parents=True, exist_ok=True)
     with make_launcher(plan, workshop) as launcher:
         evaluators, graded = workshop.evaluators, workshop.graded
-        progress = Search(study, workshop.space, controller, evaluators, launcher, order.budget, listener, graded).run()
-    return study, progress
+        search = Search(study, workshop.space, controller, evaluators, launcher, order.budget, listener, graded)
+        search.progress.notes = notes(order, controller)
+        return study, search.run()
+
+
+def notes(order: Order, controller: Controller) -> list[str]:
+    """What the user should know of how it is searched: what was picked and why, and settings that make no sense."""
+    picked = [f"controller {controller.picked}: {controller.reason}"] if isinstance(controller, Auto) else []
+    return picked + doubts(controller, order.budget.evaluations)
 
 
 def make_controller(order: Order, workshop: Workshop) -> Controller:
-    """The controller that was ordered, or the default: Pareto evolution for several objectives, else regularized."""
-    plan = workshop.plan
-    name = order.controller or ("pareto-evolution" if len(plan.objectives) > 1 else "regularized-evolution")
-    objectives, constraints = plan.parsed_objectives, plan.parsed_constraints
-    return create(name, workshop.space, objectives, constraints, plan.seed, order.controller_settings)
+    """The controller that was ordered, or `auto`, which is told how many evaluations there will be."""
+    plan, name, settings = workshop.plan, order.controller or "auto", dict(order.controller_settings)
+    if name == "auto":
+        many = MANY if workshop.main.cheap else 0
+        settings.setdefault("evaluations", order.budget.evaluations or many)
+    return create(name, workshop.space, plan.parsed_objectives, plan.parsed_constraints, plan.seed, settings)
 
 
 def describe(order: Order, workshop: Workshop) -> dict[str, Any]:

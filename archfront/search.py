@@ -55,6 +55,7 @@ class Progress:
     front: list[Point] = field(default_factory=list)
     last: Evaluation | None = None
     ended: str = ""
+    notes: list[str] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:

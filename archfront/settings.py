@@ -225,7 +225,7 @@ workers = 1
 # launcher = "ray"
 
 # What to try next: a name that 'archfront controllers' lists, its settings beside it.
-# [pareto-evolution with several objectives, regularized-evolution with one]
+# [auto, which picks by space, objectives and budget]
 # [controller]
 # name = "pareto-evolution"
 

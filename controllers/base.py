@@ -18,6 +18,8 @@ CONTROLLERS: "Registry[type[Controller]]" = Registry("controller", "controllers"
 
 TRIES = 200
 """How often a controller's own move may end at a known candidate before a fresh random one is taken instead."""
+AT_RANDOM = ("start", "population", "population_size", "n_startup_trials")
+"""Settings that say how many candidates are drawn at random before a controller uses what it has learnt."""
 
 
 class Controller(ABC):
@@ -54,6 +56,7 @@ class Controller(ABC):
         self.constraints = tuple(constraints)
         self.seed = seed
         self.archive = Archive(self.objectives, self.constraints)
+        self.settings: dict[str, Any] = {}
         self._asked = 0
         self._architectures: dict[str, Any] = {}
 
@@ -144,4 +147,16 @@ def create(
     for key in settings or {}:
         if key not in accepted:
             raise WrongUse(f"the controller '{name}' has no setting '{key}'; {near(key, accepted)}")
-    return cls(space, objectives, constraints, seed, **(settings or {}))
+    made = cls(space, objectives, constraints, seed, **(settings or {}))
+    defaults = {key: value.default for key, value in list(signature(cls).parameters.items())[4:]}
+    made.settings = {**defaults, **(settings or {})}
+    return made
+
+
+def doubts(controller: Controller, evaluations: int | None) -> list[str]:
+    """One line for each setting that makes no sense with so many evaluations."""
+    return [
+        f"{key} = {value} of {evaluations} evaluations: all is drawn at random; lower it by --set controller.{key}=N"
+        for key, value in controller.settings.items()
+        if key in AT_RANDOM and isinstance(value, int) and evaluations is not None and value >= evaluations
+    ]

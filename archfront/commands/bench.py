@@ -21,7 +21,7 @@ app = typer.Typer(
     no_args_is_help=False,
 )
 
-CONTROLLERS = "random,pareto-evolution,nsga2,regularized-evolution"
+CONTROLLERS = "auto,random,pareto-evolution,nsga2,optuna:tpe"
 
 
 @app.callback()
@@ -37,6 +37,9 @@ def search(
     constraint: searching.Constraints = None,
     decisions: searching.Decisions = None,
     where: searching.Where = None,
+    repeats: Annotated[
+        str, typer.Option(help="Rows that are equal in all decisions: 'error', or 'mean' to average them.")
+    ] = "error",
     controllers: Annotated[
         list[str] | None,
         typer.Option(help="Controllers, their settings after +: nsga2+population=50. Repeat it.", metavar="A,B"),
@@ -81,6 +84,7 @@ def search(
         decisions=columns,
         where=where,
         evaluator=evaluator,
+        evaluator_settings={"repeats": repeats},
         objectives=tuple(objective or ()),
         constraints=tuple(constraint or ()),
     )

@@ -64,7 +64,7 @@ class Lines:
         if time.monotonic() - self._shown < patience:
             return
         if self._title:
-            typer.echo(self._title)
+            typer.echo("\n".join([self._title, *progress.notes]))
             self._title = ""
         self._shown, self._front = time.monotonic(), front
         best = ", ".join(_best(progress, objective) for objective in self._objectives)
@@ -96,7 +96,7 @@ def panel(progress: "Progress", title: str, objectives: "tuple[Objective, ...]")
     from rich.text import Text
 
     table = front_table(progress.front[:ROWS], objectives, ["params", "test_accuracy"])
-    parts: list[RenderableType] = [Text(title, style="dim"), table]
+    parts: list[RenderableType] = [Text("\n".join([title, *progress.notes]), style="dim"), table]
     if len(progress.front) > ROWS:
         parts.append(Text(f"… and {len(progress.front) - ROWS} more", style="dim"))
     parts.append(Text(status(progress), style="bold"))

@@ -156,6 +156,7 @@ def _summary(study: "Study", progress: "Progress") -> dict[str, Any]:
         "evaluations": dict(study.counts()),
         "evaluations_in_this_run": progress.done_here,
         "failures": dict(progress.reasons),
+        "notes": progress.notes,
         "hypervolume": study.hypervolume(),
         "front": [point_json(p) for p in front],
     }
@@ -170,6 +171,8 @@ def _conclude(study: "Study", progress: "Progress", db: str) -> None:
         f"\nended: {progress.ended}; {progress.done_here} evaluations in {duration(progress.seconds)}; "
         f"front of {len(front)}; hypervolume {figure(study.hypervolume())}"
     )
+    for note in progress.notes:
+        typer.echo(f"  {note}")
     if any(point.predicted & {objective.metric for objective in study.objectives} for point in front):
         typer.echo("  ~ marks figures that are predicted: the device was never quiet enough to measure them")
     for reason, count in progress.reasons.most_common(5):

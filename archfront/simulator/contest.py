@@ -40,12 +40,13 @@ class Contender:
                 settings[key] = value
         return cls(text.strip(), name, settings)
 
-    def controller(self, benchmark: Benchmark, seed: int) -> Controller:
+    def controller(self, benchmark: Benchmark, seed: int, evaluations: int = 0) -> Controller:
         """The contender's controller for its run number `seed`; raises `WrongUse` where it refuses the benchmark."""
         # Each contender draws from its own stream, so that none begins with another's candidates.
         derived = int.from_bytes(sha256(f"{self.label}/{seed}".encode()).digest()[:4], "big") % 2**31
         space, goals = benchmark.space, benchmark.objectives
-        made = create(self.name, space, goals, benchmark.constraints, derived, self.settings)
+        budget = {"evaluations": evaluations} if self.name == "auto" else {}
+        made = create(self.name, space, goals, benchmark.constraints, derived, {**budget, **self.settings})
         made.set_epochs(benchmark.epochs)
         return made
 
@@ -170,7 +171,7 @@ def run_contest(
         runs: list[Run] = []
         for seed in range(first_seed, first_seed + seeds):
             until = axis[-1] if marks else inf
-            runs.append(simulate(contender.controller(benchmark, seed), benchmark, limit, workers, until))
+            runs.append(simulate(contender.controller(benchmark, seed, limit or 0), benchmark, limit, workers, until))
             listener(contender, len(runs))
         standings.append(_stand(contender, benchmark, runs, axis, bool(marks)))
     return Contest(benchmark, axis, seeds, workers, tuple(standings), bool(marks))
