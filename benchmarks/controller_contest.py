@@ -1,0 +1,148 @@
+"""Controllers against each other and against Optuna's samplers, on published tables: medians over 20 seeds.
+
+    ARCHFRONT_DATA=… python -m benchmarks.controller_contest [--only NAME] [--seeds 20] [--to docs/benchmarks/controllers]
+
+Goes on where it was stopped: what a file holds already isn't run again. Prints the tables at the end.
+"""
+
+import argparse
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from archfront.plan import Plan
+from archfront.simulator import Benchmark, Contender, run_contest
+
+TO = Path("docs/benchmarks/controllers")
+FLOOR = "benchmarks/hamming_process.py:HammingProcess"
+CONTENDERS = {
+    "auto": "auto",
+    "Pareto evolution": "pareto-evolution",
+    "regularized evolution": "regularized-evolution",
+    "Optuna random": "optuna:random",
+    "Optuna TPE": "optuna:tpe",
+    "Optuna NSGA-II (20)": "optuna:nsga2+population_size=20",
+    "Optuna NSGA-II (50)": "optuna:nsga2+population_size=50",
+    "Hamming process": FLOOR,
+    "Optuna GP": "optuna:gp",
+}
+COUNTS = (50, 80, 100, 120, 200)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A table, its decisions and what is sought; `reference` is what `--reference` takes."""
+
+    table: str
+    decisions: tuple[str, ...]
+    objectives: tuple[str, ...]
+    where: str | None = None
+    reference: dict[str, float] = field(default_factory=dict)
+
+
+CELLS = ("nasbench201_dev", ("op_*",))
+GRAPH = ("nasbench_graph_dev", ("link", "op_*"))
+ACCEL = ("accel_nasbench_dev", ("block*",))
+BEST = "cifar10_test_acc_ep200"
+TASKS: dict[str, Task] = {
+    **{
+        f"cells-{device}": Task(*CELLS, (f"{BEST}:max", f"lat_{device}_ms:min"), "connected", {BEST: 94.373333 - 20})
+        for device in ("pixel3", "1080ti_1", "gold_6240", "samsung_s7", "titanx_256", "essential_ph_1")
+    },
+    **{
+        f"accel-{name}": Task(*ACCEL, ("imagenet_val_top1:max", goal))
+        for name, goal in (
+            ("zcu102", "latency_zcu102_mean_ms:min"),
+            ("a100", "throughput_a100_mean_ips:max"),
+            ("3090", "throughput_3090_mean_ips:max"),
+        )
+    },
+    **{
+        f"graph-{data}": Task(*GRAPH, ("valid_perf:max", "latency_raw:min"), f"dataset={data}")
+        for data in ("cora", "pubmed")
+    },
+    "cells-accuracy": Task(*CELLS, ("cifar10_halftrain_test_acc_ep200:max",), "connected"),
+    "cells-cifar100": Task(*CELLS, ("cifar100_test_acc_ep12:max",), "connected"),
+    "accel-accuracy": Task(*ACCEL, ("imagenet_val_top1:max",)),
+    "graph-cora-accuracy": Task(*GRAPH, ("valid_perf:max",), "dataset=cora"),
+    "graph-pubmed-accuracy": Task(*GRAPH, ("valid_perf:max",), "dataset=pubmed"),
+    "ofa-v100-latency": Task("ofa_mbv3_latency_dev", ("ks_*", "e_*", "d_*", "resolution"), ("lat_v100_1_ms:min",)),
+    "fbnet-latency": Task("fbnet_latency_dev", tuple(f"op_{i}" for i in range(22)), ("lat_1080ti_1_ms:min",)),
+}
+
+
+def main() -> None:
+    """Run what isn't there yet, contender by contender, and print every table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", type=lambda text: text.split(","), default=list(TASKS), help="names of TASKS")
+    parser.add_argument("--contenders", type=lambda text: text.split(","), default=list(CONTENDERS))
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--evaluations", type=int, default=200)
+    parser.add_argument("--to", type=Path, default=TO)
+    arguments = parser.parse_args()
+    arguments.to.mkdir(parents=True, exist_ok=True)
+    for name in arguments.only:
+        file = arguments.to / f"{name}.json"
+        known = json.loads(file.read_text()) if file.exists() else {"controllers": {}}
+        missing = [label for label in arguments.contenders if label not in known["controllers"]]
+        benchmark = benchmark_of(TASKS[name]) if missing else None
+        for label in missing:
+            assert benchmark is not None
+            if label == "Pareto evolution" and len(benchmark.objectives) == 1:
+                continue
+            known |= {"task": name, "objectives": [str(o) for o in benchmark.objectives], "measure": benchmark.measure}
+            known["controllers"][label] = standing(benchmark, CONTENDERS[label], arguments)
+            file.write_text(json.dumps(known))
+        print(table(known), flush=True)
+
+
+def benchmark_of(task: Task) -> Benchmark:
+    """The task as the simulator takes it; repeats of a row are averaged."""
+    path = f"table:{Path(os.environ['ARCHFRONT_DATA']) / 'tables' / task.table}.parquet"
+    plan = Plan(
+        space=path,
+        decisions=task.decisions,
+        where=task.where,
+        evaluator=path,
+        evaluator_settings={"repeats": "mean"},
+        objectives=task.objectives,
+    )
+    return Benchmark.of(plan, 1.0, task.reference)
+
+
+def standing(benchmark: Benchmark, contender: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """One contender's figures at the counts, as JSON values."""
+    contest = run_contest(
+        benchmark, [Contender.parse(contender)], arguments.evaluations, arguments.seeds, measured_at=COUNTS
+    )
+    found = contest.to_json()["controllers"][0]
+    places = [contest.to_json()["evaluations"].index(count) for count in COUNTS]
+    kept = {key: [found[key][place] for place in places] for key in ("lower_quartile", "median", "upper_quartile")}
+    return {
+        "counts": COUNTS,
+        "seeds": arguments.seeds,
+        **kept,
+        "reached": found.get("reached"),
+        "ms": found["thinking_ms"],
+    }
+
+
+def table(known: dict[str, Any]) -> str:
+    """The figures of one task as Markdown."""
+    heads = ["controller", *[f"at {count}" for count in COUNTS], "98 % after", "99 % after", "ms each"]
+    lines = [f"\n### {known.get('task')}: {known.get('measure')}; {', '.join(known.get('objectives', ()))}\n"]
+    lines += ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for label, row in known["controllers"].items():
+        cells = [
+            f"{middle:.4f} ({low:.4f}–{high:.4f})"
+            for low, middle, high in zip(row["lower_quartile"], row["median"], row["upper_quartile"], strict=True)
+        ]
+        reached = [f"{(row['reached'] or {}).get(key) or '-'}" for key in ("0.98", "0.99")]
+        lines.append("| " + " | ".join([label, *cells, *reached, f"{row['ms']:.1f}"]) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
