@@ -1,6 +1,6 @@
 """Controllers against each other and against Optuna's samplers, on published tables: medians over 20 seeds.
 
-    ARCHFRONT_DATA=… python -m benchmarks.controller_contest [--only NAME] [--seeds 20] [--to docs/benchmarks/controllers]
+    ARCHFRONT_DATA=… python -m benchmarks.controller_contest [--only NAME] [--seeds 20] [--to FOLDER]
 
 Goes on where it was stopped: what a file holds already isn't run again. Prints the tables at the end.
 """
