@@ -28,6 +28,14 @@ def test_controllers_side_by_side(archfront: Any, table: Path) -> None:
     assert lines[5].startswith("reference: score=")
 
 
+def test_rows_that_repeat_are_refused_or_averaged(archfront: Any, table: Path) -> None:
+    words = [*options(table), "--decisions", "a,b", "--controllers", "random", "--evaluations", 20, "--seeds", 2]
+    refused = archfront(*words)
+    assert refused.code == 2 and "repeats='mean'" in refused.error
+    done = archfront(*words, "--repeats", "mean")
+    assert done.code == 0 and "; 36 feasible candidates" in done.out, done.error
+
+
 def test_json_says_all(archfront: Any, table: Path, tmp_path: Path) -> None:
     words = [*options(table), "--controllers", "random", "--evaluations", 30, "--seeds", 4, "--seconds", "time"]
     done = archfront(*words, "--workers", 5, "--reference", "time=9", "--to", tmp_path / "all.json", "--json")

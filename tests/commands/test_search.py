@@ -62,6 +62,21 @@ def test_goes_on_where_it_stopped(archfront: Any, table: Path) -> None:
     assert more["front"] == archfront("front", "once", "--json").json
 
 
+def test_the_default_controller_says_what_it_picks(archfront: Any, table: Path) -> None:
+    few = archfront("search", *table_search(table), "--evaluations", 20)
+    assert "controller model-based: with 20 evaluations, a model finds the front soonest" in few.out
+    every = archfront("search", *table_search(table), "--study", "every", "--evaluations", 500, "--json").json
+    [note] = every["notes"]
+    assert note.startswith("controller exhaustive: ")
+
+
+def test_a_setting_that_makes_no_sense_is_doubted(archfront: Any, table: Path) -> None:
+    words = ["--controller", "nsga2", "--set", "controller.population=30", "--evaluations", 30, "--json"]
+    [note] = archfront("search", *table_search(table), *words).json["notes"]
+    assert note.startswith("population = 30 of 30 evaluations: all is drawn at random")
+    assert archfront("search", *table_search(table), *words[:-3], "--evaluations", 31, "--json").json["notes"] == []
+
+
 def test_where_bans_rows(archfront: Any, table: Path) -> None:
     found = archfront("search", *table_search(table), "--where", "even", "--evaluations", 500, "--json").json
     assert found["evaluations"] == {"ok": 108}
