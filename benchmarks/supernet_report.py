@@ -26,11 +26,13 @@ def main() -> None:
         for ending in ("json", "png"):
             write_ranking(report, to / f"ranking_report_{space}.{ending}")
         print(table(space, report, ranked))
+        by_loss = rank(trained, supernets(ranked, "loss", -1.0)).rows
+        print("\nby validation loss: " + "; ".join(f"{row.predictor} {row.whole.tau:.2f}" for row in by_loss))
 
 
-def supernets(ranked: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+def supernets(ranked: list[dict[str, Any]], by: str = "accuracy", sign: float = 1.0) -> dict[str, dict[str, float]]:
     """What each supernet says, by its label."""
-    return {label(row): {digest: found["accuracy"] for digest, found in row["scores"].items()} for row in ranked}
+    return {label(row): {digest: sign * found[by] for digest, found in row["scores"].items()} for row in ranked}
 
 
 def label(row: dict[str, Any]) -> str:
