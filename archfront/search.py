@@ -221,6 +221,7 @@ class Search:
                 work.proposal,
                 work.architecture,
                 known[1] if known and known[0] < (work.proposal.fidelity or 10**9) else None,
+                tuple(self._checkpoints[of][1] for of in work.proposal.parents if of in self._checkpoints),
             )
         )
 
