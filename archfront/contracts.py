@@ -235,8 +235,8 @@ class Context:
     """What an evaluator is given besides the proposal.
 
     `folder` is the study's own; artifacts go below it, their paths relative to it. `checkpoint` is the safetensors
-    file that the same candidate left at a lower fidelity, `parents` are those of the proposal's parents, of each that was
-    trained the newest. `data` is the loaded data set, where there is one.
+    file that the same candidate left at a lower fidelity, `parents` are the newest files of those parents that were
+    trained. `data` is the loaded data set, where there is one.
     """
 
     folder: Path

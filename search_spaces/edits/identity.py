@@ -62,7 +62,8 @@ def make_zero(module: nn.Module) -> bool:
     if isinstance(module, GlobalAttention2d | WindowAttention2d):
         return make_zero(module.attention.proj)
     if isinstance(module, ParallelPaths):
-        return all([make_zero(branch) for branch in module.branches])
+        zeroed = [make_zero(branch) for branch in module.branches]
+        return all(zeroed)
     if isinstance(module, ZERO_TO_ZERO):
         return False
     raise SpaceError(f"what a {type(module).__name__} gives with zeros for weights isn't known")
