@@ -5,6 +5,7 @@ nothing of torch. `weights` gives the edited network weights with which it compu
 """
 
 from search_spaces.edits.steps import (
+    EDITS,
     Deepen,
     Edit,
     EnlargeKernel,
@@ -17,6 +18,7 @@ from search_spaces.edits.steps import (
 )
 
 __all__ = [
+    "EDITS",
     "Deepen",
     "Edit",
     "EnlargeKernel",

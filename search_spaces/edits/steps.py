@@ -1,13 +1,14 @@
 """The edits as steps from one architecture to another, and which architectures such steps reach."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from search_spaces.canonical import canonical, outline
 from search_spaces.errors import SpaceError
 from search_spaces.parts import FAMILIES, Part, fields_of
+from search_spaces.registry import Registry
 
 GROWING: dict[tuple[str, str], tuple[str, ...]] = {
     ("stage", "stage"): ("width",),
@@ -21,6 +22,10 @@ GROWING: dict[tuple[str, str], tuple[str, ...]] = {
 
 Inserted = Mapping[str, Mapping[int, int | None]]
 """For each stage by its path: the places of new blocks, each with the block before the edit that it copies, if any."""
+
+
+EDITS: "Registry[type[Edit]]" = Registry("edit", "search_spaces.edits")
+"""Every kind of edit, by name."""
 
 
 class Edit(ABC):
@@ -42,12 +47,24 @@ class Edit(ABC):
         return " ".join([self.name, *(outline(value) for value in values if value is not None)])
 
 
+E = TypeVar("E", bound=type[Edit])
+
+
+def edit(name: str, *, source: str) -> Callable[[E], E]:
+    """Register the decorated kind of edit as `name`; `source` is the exact title of the publication."""
+
+    def decorate(cls: E) -> E:
+        cls.name, cls.source = name, source
+        EDITS.add(name, cls, source=source)
+        return cls
+
+    return decorate
+
+
+@edit("widen", source="Net2Net: Accelerating Learning via Knowledge Transfer")
 @dataclass(frozen=True)
 class Widen(Edit):
     """More channels: those of the stage at `path`, or those inside the mixer there, whose `expansion` grows."""
-
-    name = "widen"
-    source = "Net2Net: Accelerating Learning via Knowledge Transfer"
 
     path: str
     to: float
@@ -56,12 +73,10 @@ class Widen(Edit):
         return _grown(architecture, self.path, ("width", "expansion"), self.to)
 
 
+@edit("enlarge", source="Net2Net: Accelerating Learning via Knowledge Transfer")
 @dataclass(frozen=True)
 class EnlargeKernel(Edit):
     """A larger kernel for the convolution at `path`, which is zero around the old one."""
-
-    name = "enlarge"
-    source = "Net2Net: Accelerating Learning via Knowledge Transfer"
 
     path: str
     to: int
@@ -70,6 +85,7 @@ class EnlargeKernel(Edit):
         return _grown(architecture, self.path, ("kernel",), self.to)
 
 
+@edit("deepen", source="Net2Net: Accelerating Learning via Knowledge Transfer")
 @dataclass(frozen=True)
 class Deepen(Edit):
     """A new block at place `index` of the stage at `path`, which passes everything on as it is.
@@ -77,9 +93,6 @@ class Deepen(Edit):
     It is `block`; or else it starts as a copy of the block before it, or after it at the stage's start, up to the
     last layer of each branch.
     """
-
-    name = "deepen"
-    source = "Net2Net: Accelerating Learning via Knowledge Transfer"
 
     path: str
     index: int
@@ -105,12 +118,10 @@ class Deepen(Edit):
         return blocks
 
 
+@edit("inject", source="Transformer Layer Injection: A Novel Approach for Efficient Upscaling of Large Language Models")
 @dataclass(frozen=True)
 class InjectLayers(Edit):
     """After every `every` blocks of each stage, a copy of the last of them, which passes everything on as it is."""
-
-    name = "inject"
-    source = "Transformer Layer Injection: A Novel Approach for Efficient Upscaling of Large Language Models"
 
     every: int
 
@@ -145,12 +156,10 @@ class InjectLayers(Edit):
         return found
 
 
+@edit("replicate", source="Path-Level Network Transformation for Efficient Architecture Search")
 @dataclass(frozen=True)
 class Replicate(Edit):
     """The token mixer at `path` `branches` times side by side, the outputs averaged."""
-
-    name = "replicate"
-    source = "Path-Level Network Transformation for Efficient Architecture Search"
 
     path: str
     branches: int = 2
@@ -159,12 +168,10 @@ class Replicate(Edit):
         return _branched(architecture, self.path, self.branches, "replicate")
 
 
+@edit("split", source="Path-Level Network Transformation for Efficient Architecture Search")
 @dataclass(frozen=True)
 class Split(Edit):
     """The token mixer at `path`, which must treat each channel alone, on `branches` shares of the channels."""
-
-    name = "split"
-    source = "Path-Level Network Transformation for Efficient Architecture Search"
 
     path: str
     branches: int = 2

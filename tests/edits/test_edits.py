@@ -24,7 +24,17 @@ from search_spaces.blocks import (
     WindowAttention,
 )
 from search_spaces.building import build
-from search_spaces.edits import Deepen, Edit, EnlargeKernel, InjectLayers, Replicate, Split, Widen, check_reachable
+from search_spaces.edits import (
+    EDITS,
+    Deepen,
+    Edit,
+    EnlargeKernel,
+    InjectLayers,
+    Replicate,
+    Split,
+    Widen,
+    check_reachable,
+)
 from search_spaces.edits.steps import at, path_edits, put
 from search_spaces.edits.weights import Edited, apply, inherited
 from search_spaces.errors import SpaceError
@@ -360,3 +370,8 @@ def test_the_edits_of_paths_are_listed():
         "split stages.1.blocks.0.token_mixer 2",
         "enlarge stages.1.blocks.0.token_mixer 9",
     ]
+
+
+def test_every_edit_is_registered_with_its_source():
+    assert EDITS.names() == ["deepen", "enlarge", "inject", "replicate", "split", "widen"]
+    assert all(entry.source == entry.value.source and entry.about for entry in EDITS)
