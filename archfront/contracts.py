@@ -236,7 +236,8 @@ class Context:
     """What an evaluator is given besides the proposal.
 
     `folder` is the study's own; artifacts go below it, their paths relative to it. `checkpoint` is the safetensors
-    file that the same candidate left at a lower fidelity. `data` is the loaded data set, where there is one.
+    file that the same candidate left at a lower fidelity, `parents` are the newest files of those parents that were
+    trained. `data` is the loaded data set, where there is one.
     """
 
     folder: Path
@@ -246,6 +247,7 @@ class Context:
     outputs: int = 0
     data: Any = None
     checkpoint: Path | None = None
+    parents: tuple[Path, ...] = ()
     timeout_s: float | None = None
 
 

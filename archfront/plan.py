@@ -228,11 +228,13 @@ class Workshop:
                 f"has {broken.metric} {found[broken.metric]:,.0f}; loosen it or use another space"
             )
 
-    def work(self, evaluator: str, proposal: Proposal, checkpoint: str | None = None) -> Evaluation:
-        """One part of an evaluation; errors are outcomes."""
+    def work(
+        self, evaluator: str, proposal: Proposal, checkpoint: str | None = None, parents: Sequence[str] = ()
+    ) -> Evaluation:
+        """One part of an evaluation; errors are outcomes. The paths of files are relative to the study's folder."""
         from evaluators.base import attempt
 
-        context = self.context
+        context = replace(self.context, parents=tuple(self.context.folder / path for path in parents))
         if checkpoint is not None:
             context = replace(context, checkpoint=context.folder / checkpoint)
         return attempt(self.evaluators[evaluator], proposal, context)

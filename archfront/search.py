@@ -248,6 +248,7 @@ class Search:
                 work.proposal,
                 work.architecture,
                 path,
+                tuple(self._checkpoints[of][1] for of in work.proposal.parents if of in self._checkpoints),
             )
         )
 

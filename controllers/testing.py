@@ -68,13 +68,13 @@ def _numbers(architecture: Any) -> tuple[int, ...]:
 
 
 @cache
-def many(count: int) -> tuple[Proposal, ...]:
-    """Different candidates of `LAYERS`, as a study holds them."""
+def many(space: SearchSpace, count: int) -> tuple[Proposal, ...]:
+    """Different candidates of a space, as a study holds them."""
     rng = Random(0)
     found: dict[str, Any] = {}
     while len(found) < count:
-        architecture = LAYERS.sample(rng, "architectures")
-        found[LAYERS.digest(architecture)] = architecture
+        architecture = space.sample(rng, "architectures")
+        found[space.digest(architecture)] = architecture
     return tuple(Proposal(a, digest, origin="random", number=i) for i, (digest, a) in enumerate(found.items()))
 
 
@@ -94,15 +94,25 @@ class ControllerConformance:
     learns: ClassVar[bool] = True
     seconds: ClassVar[float] = 20.0
     """What `tells` results may take on a busy machine; most controllers need less than a second."""
+    grid: ClassVar[SearchSpace] = GRID
+    small: ClassVar[SearchSpace] = SMALL
+    wide: ClassVar[SearchSpace] = WIDE
+    layers: ClassVar[SearchSpace] = LAYERS
+    """A controller of certain spaces alone names some of about these sizes, and a `measure` of their candidates."""
+
+    def measure(self, proposal: Proposal) -> Evaluation:
+        """What becomes of a candidate."""
+        return measured(proposal)
 
     def made(
         self,
-        space: SearchSpace = GRID,
+        space: SearchSpace | None = None,
         objectives: int | None = None,
         seed: int = 0,
         constraints: Sequence[Constraint] = (),
     ) -> Controller:
         """The controller under test, by default with as many objectives as it takes, two at most."""
+        space = self.grid if space is None else space
         if objectives is None:
             try:
                 return self.made(space, 2, seed, constraints)
@@ -116,11 +126,11 @@ class ControllerConformance:
         for _ in range(steps):
             batch = search.ask(1)
             asked += batch
-            search.tell([judged(measured(proposal), search.constraints) for proposal in batch])
+            search.tell([judged(self.measure(proposal), search.constraints) for proposal in batch])
         return asked
 
     def test_proposals_are_of_the_space(self) -> None:
-        for space in (GRID, LAYERS):
+        for space in (self.grid, self.layers):
             asked = self.searched(self._fitting(space), self.steps)
             known: set[str] = set()
             for number, proposal in enumerate(asked):
@@ -136,12 +146,12 @@ class ControllerConformance:
         runs = []
         for noise, seed in enumerate((0, 0, 1)):
             random.seed(noise)  # draws from the global generator would differ from run to run
-            runs.append([p.digest for p in self.searched(self._fitting(GRID, seed=seed), self.steps)])
+            runs.append([p.digest for p in self.searched(self._fitting(self.grid, seed=seed), self.steps)])
         assert runs[0] == runs[1], "equal seeds give equal searches"
         assert runs[0] != runs[2], "another seed gives another search"
 
     def test_never_proposes_a_duplicate(self) -> None:
-        for space in (GRID, LAYERS):
+        for space in (self.grid, self.layers):
             self.check_fresh(self.searched(self._fitting(space), self.steps))
 
     def check_fresh(self, asked: Sequence[Proposal]) -> None:
@@ -154,17 +164,17 @@ class ControllerConformance:
             reached[proposal.digest] = fidelity
 
     def test_gives_batches(self) -> None:
-        search = self._fitting(GRID)
+        search = self._fitting(self.grid)
         batch = search.ask(7)
         assert len({p.digest for p in batch}) == 7, "a batch holds as many different candidates as were asked for"
         again = search.ask(5)
         assert len({p.digest for p in batch + again}) == 12, "what is under way isn't proposed again"
-        search.tell(map(measured, batch + again))
+        search.tell(map(self.measure, batch + again))
         assert len(search.ask(3)) == 3
         assert search.ask(0) == []
 
     def test_a_restored_search_goes_on_as_if_never_stopped(self) -> None:
-        for space in (GRID, LAYERS):
+        for space in (self.grid, self.layers):
             for constraints in ((), (BOUND,)):
                 self._check_restored(space, constraints)
 
@@ -179,7 +189,7 @@ class ControllerConformance:
             asked += proposals
             waiting += proposals
             rng.shuffle(waiting)  # results come back in any order, some not at all
-            results = [judged(measured(waiting.pop()), first.constraints) for _ in range(min(len(waiting), 2))]
+            results = [judged(self.measure(waiting.pop()), first.constraints) for _ in range(min(len(waiting), 2))]
             told += results
             first.tell(results)
             if step % 8 == 5:
@@ -192,18 +202,18 @@ class ControllerConformance:
         assert second.ask(3) == first.ask(3), "a search that was stopped proposes what it would have"
 
     def test_an_exhausted_space_ends_cleanly(self) -> None:
-        search = self._fitting(SMALL)
+        search = self._fitting(self.small)
         asked: list[Proposal] = []
         while batch := search.ask(5):
             asked += batch
-            search.tell(map(measured, batch))
-            assert len(asked) <= 100 * 27, "it ends"
+            search.tell(map(self.measure, batch))
+            assert len(asked) <= 100 * (self.small.size() or 0), "it ends"
         self.check_fresh(asked)
-        assert {p.digest for p in asked} == set(map(SMALL.digest, SMALL.enumerate())), "every candidate is proposed"
+        assert {p.digest for p in asked} == set(map(self.small.digest, self.small.enumerate())), "every candidate is proposed"
         assert search.ask(1) == [], "the end stays the end"
 
     def test_nothing_but_failures_is_survived(self) -> None:
-        search = self._fitting(GRID)
+        search = self._fitting(self.grid)
         for _ in range(self.steps):
             search.tell([Evaluation(proposal, Status.FAILED, "no result") for proposal in search.ask(1)])
         assert search.archive.front == []
@@ -228,20 +238,20 @@ class ControllerConformance:
         for constraints in ((), (BOUND,)):
             count = 0
             for seed in range(self.seeds if self.learns else 1):
-                search = refused(partial(self.made, WIDE, 1, seed, constraints))
+                search = refused(partial(self.made, self.wide, 1, seed, constraints))
                 if search is None:
                     return
                 asked = self.searched(search, 2 * self.steps)[self.steps :]
-                values = [measured(proposal).values for proposal in asked]
+                values = [self.measure(proposal).values for proposal in asked]
                 count += sum(BOUND.excess(v["heat"]) == 0 for v in values if "heat" in v)
                 assert not constraints or all(member.excess == 0 for member in search.archive.front)
             kept.append(count)
         assert not self.learns or kept[1] > kept[0], f"feasible: {kept[1]} with the constraint, {kept[0]} without"
 
     def test_long_histories_stay_fast(self) -> None:
-        proposals = many(self.tells)
-        results = [measured(proposal) for proposal in proposals]
-        search = self._fitting(LAYERS)
+        proposals = many(self.layers, self.tells)
+        results = [self.measure(proposal) for proposal in proposals]
+        search = self._fitting(self.layers)
         start = time.perf_counter()
         search.restore(proposals, results)
         taken = time.perf_counter() - start

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from torch import nn
+
 from archfront.contracts import Artifact, Context, Evaluation, Metric, Proposal, WrongUse
 from evaluators import checkpoints
 from evaluators.base import EVALUATORS, Evaluator
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 RUNS = "runs"
 """The kind of artifact that keeps the metrics of each of several runs."""
+PARENT = "parent"
+"""The setting `inherit` for weights of the study itself."""
 
 
 @EVALUATORS.register("training", source="Decoupled Weight Decay Regularization")
@@ -34,7 +38,9 @@ class TrainingEvaluator(Evaluator):
     or "auto" (CUDA where there is one, with mixed precision). With `seeds` of 2 or more, each candidate is trained so
     many times, from the context's seed and those after it: metrics are means with the interval over the runs, and the
     weights left are those of the run with the best validation accuracy. `inherit` is the folder of a supernet: the
-    candidate is then not trained from scratch but on from the weights that it has in there.
+    candidate is then not trained from scratch but on from the weights that it has in there. With `inherit` "parent" it
+    is trained on from the weights of a parent, wherever edits that leave the network's function as it was (see
+    `search_spaces.edits`) lead from one to it, and from scratch elsewhere.
 
     Fidelity is the number of epochs, None the recipe's. The learning rate follows the recipe's full schedule at every
     fidelity, so a training that goes on from a lower fidelity's checkpoint ends with the very weights of one that
@@ -67,7 +73,7 @@ class TrainingEvaluator(Evaluator):
         if not isinstance(context.data, DataSet):
             raise WrongUse("training needs a data set; name one, as with --data digits")
         self.recipe(context.data)
-        if self._inherit and self._source is None:
+        if self._inherit not in ("", PARENT) and self._source is None:
             from evaluators.inherited_weights import InheritedWeights
 
             self._source = InheritedWeights(self._inherit, context.data, self._device)
@@ -100,12 +106,24 @@ class TrainingEvaluator(Evaluator):
 
     def _training(self, proposal: Proposal, context: Context, number: int, started: float) -> Training:
         dataset: DataSet = context.data
-        if self._source is None:
-            model = build(proposal.architecture, dataset.inputs, dataset.outputs, seed_of(context, proposal, "weights"))
-        else:
-            model = self._source.extracted(proposal.architecture).train()
-        origin = {"inherit": self._source.sha256} if self._source is not None else {}
+        model, origin = self._first(proposal, context)
         return Training(model, self.recipe(dataset), dataset, self._device, proposal, context, number, origin, started)
+
+    def _first(self, proposal: Proposal, context: Context) -> tuple[nn.Module, dict[str, str]]:
+        """The network before its training, and where its weights are from when they are not random."""
+        if self._source is not None:
+            return self._source.extracted(proposal.architecture).train(), {"inherit": self._source.sha256}
+        dataset: DataSet = context.data
+        seed = seed_of(context, proposal, "weights")
+        model = build(proposal.architecture, dataset.inputs, dataset.outputs, seed)
+        if self._inherit == PARENT:
+            from evaluators.parent_weights import from_parents
+
+            found = from_parents(proposal.architecture, context, seed)
+            if found is not None:
+                model.load_state_dict(found[0])
+                return model, {"parent": found[1]}
+        return model, {}
 
     def _gathered(
         self,

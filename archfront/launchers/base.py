@@ -16,7 +16,7 @@ class Job:
     """One part of an evaluation: which evaluator is to work on which proposal.
 
     `architecture` is the text of its JSON form, which is what travels. `checkpoint` is the path, relative to the
-    study's folder, of the weights that the candidate left at a lower fidelity.
+    study's folder, of the weights that the candidate left at a lower fidelity, `parents` are those of its parents'.
     """
 
     id: int
@@ -25,6 +25,7 @@ class Job:
     proposal: Proposal
     architecture: str
     checkpoint: str | None = None
+    parents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ class InlineLauncher(Launcher):
         if not self._queue:
             return []
         job = self._queue.popleft()
-        return [Done(job, self._workshop.work(job.evaluator, job.proposal, job.checkpoint))]
+        done = self._workshop.work(job.evaluator, job.proposal, job.checkpoint, job.parents)
+        return [Done(job, done)]
 
     def close(self) -> None:
         self._queue.clear()

@@ -27,9 +27,9 @@ class Worker:
     def __init__(self, plan: dict[str, Any]) -> None:
         self._workshop = Workshop(Plan.from_json(plan))
 
-    def work(self, evaluator: str, architecture: str, ask: dict[str, Any], checkpoint: str | None) -> dict[str, Any]:
+    def work(self, evaluator: str, architecture: str, ask: dict[str, Any], **files: Any) -> dict[str, Any]:
         proposal = Proposal(self._workshop.space.from_json(json.loads(architecture)), **ask)
-        return self._workshop.work(evaluator, proposal, checkpoint).to_json()
+        return self._workshop.work(evaluator, proposal, **files).to_json()
 
 
 @dataclass
@@ -100,7 +100,8 @@ class RayLauncher(Launcher):
                 actor, job = pool.free.popleft(), pool.waiting.popleft()
                 of = job.proposal
                 ask = {"digest": of.digest, "fidelity": of.fidelity, "number": of.number}
-                reference = pool.actors[actor].work.remote(job.evaluator, job.architecture, ask, job.checkpoint)
+                files = {"checkpoint": job.checkpoint, "parents": job.parents}
+                reference = pool.actors[actor].work.remote(job.evaluator, job.architecture, ask, **files)
                 self._running[reference] = _Running(job, pool, actor, time.monotonic())
 
     def results(self, timeout_s: float) -> Sequence[Done]:

@@ -1,17 +1,24 @@
 """The conformance suite on every registered controller, and on the example of one's own."""
 
 import json
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from archfront.contracts import Evaluation, Proposal, WrongUse
 from controllers import CONTROLLERS
-from controllers.testing import GRID, LAYERS, ControllerConformance
+from controllers.testing import GRID, LAYERS, ControllerConformance, measured
+from search_spaces.blocks import Block, Conv3x3Stem, DepthwiseConv, Paths
+from search_spaces.edits.steps import leaves
+from search_spaces.holes import one_of, repeat
 from search_spaces.policy import Policy
 from search_spaces.registry import load_file
-from search_spaces.space import SearchSpace
+from search_spaces.space import SearchSpace, Space
+from search_spaces.spaces import get_space
+from search_spaces.topologies import Network, Stage
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "own_controller.py"
 
@@ -21,6 +28,7 @@ LIMITS: dict[str, dict[str, Any]] = {
     "one-shot": {"learns": False},
     "auto": {"seeds": 1, "steps": 20},
     "model-based": {"seeds": 2, "steps": 24},
+    "path-level": {"tells": 300},
     "random": {"learns": False},
     "ppo": {"tells": 2000},
     "optuna:random": {"learns": False, "tells": 1000},
@@ -66,7 +74,35 @@ class Given(NeedsFile):
         return {"file": str(self.folder / "list.json"), "then": "random"}
 
 
-BASES: dict[str, type[ControllerConformance]] = {"one-shot": OneShot, "given": Given}
+def trees(blocks: int, *kernels: int, counts: tuple[int, ...] = (2, 3)) -> Space:
+    """Networks whose token mixers are convolutions, or one or two levels of paths of them."""
+    conv = DepthwiseConv(one_of(*kernels))
+    mixer = one_of(conv, Paths(repeat(one_of(*counts), conv), one_of("replicate", "split")))
+    return Space(Network(Conv3x3Stem(), (Stage(24, repeat(blocks, Block(mixer))),)), "trees")
+
+
+class PathLevel(ControllerConformance):
+    """For a controller of spaces with trees of paths."""
+
+    grid = trees(1, 1, 3, 5, 7)
+    small = trees(1, 3, 5, 7, counts=(2,))
+    wide = trees(2, 1, 3, 5, 7)
+    layers = get_space("paths", (1, 8, 8), 1_400)
+
+    def measure(self, proposal: Proposal) -> Evaluation:
+        """What becomes of a candidate, by the number of its paths, the mean of their kernels, and its splits."""
+        found = [getattr(leaf, "kernel", 3) // 2 for _, leaf in leaves(proposal.architecture)]
+        splits = json.dumps(self.grid.to_json(proposal.architecture)).count("split")
+        numbers = (len(found), round(sum(found) / len(found)), splits)
+        return replace(measured(replace(proposal, architecture=numbers)), proposal=proposal)
+
+    def test_spaces_without_paths_are_refused(self) -> None:
+        for space in (GRID, get_space("mobile")):
+            with pytest.raises(WrongUse, match="no trees of paths to grow"):
+                self.made(space)
+
+
+BASES: dict[str, type[ControllerConformance]] = {"one-shot": OneShot, "given": Given, "path-level": PathLevel}
 
 
 def suite(name: str) -> type[ControllerConformance]:

@@ -36,7 +36,10 @@ def made(family: str, turn: int) -> Any:
     """The member of a family whose turn it is, with every slot of it filled by those whose turn it is, too."""
     names = names_of(family)
     cls = FAMILIES[family].get(names[turn % len(names)])
-    inner = {field: made(of, turn) for field, of in cls._slots.items()}
+    # A part that holds others of its own family takes the next one, or it would hold itself for ever.
+    inner = {field: made(of, turn + (of == family)) for field, of in cls._slots.items()}
+    if "children" in inner:
+        inner["children"] = (inner["children"],) * 2
     if "heads" in {field.name for field in dataclasses.fields(cls)}:
         inner["heads"] = 2
     return cls(**inner)

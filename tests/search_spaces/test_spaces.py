@@ -38,6 +38,13 @@ class TestMobile(SpaceConformance):
     builds = 4
 
 
+class TestPaths(SpaceConformance):
+    space = get_space("paths", (3, 32, 32), 8_000)
+    inputs = (3, 32, 32)
+    samples = SAMPLES
+    builds = 4
+
+
 class TestCell201(SpaceConformance):
     space = get_space("cell201")
     inputs = (3, 16, 16)
