@@ -209,7 +209,9 @@ class ControllerConformance:
             search.tell(map(self.measure, batch))
             assert len(asked) <= 100 * (self.small.size() or 0), "it ends"
         self.check_fresh(asked)
-        assert {p.digest for p in asked} == set(map(self.small.digest, self.small.enumerate())), "every candidate is proposed"
+        assert {p.digest for p in asked} == set(map(self.small.digest, self.small.enumerate())), (
+            "every candidate is proposed"
+        )
         assert search.ask(1) == [], "the end stays the end"
 
     def test_nothing_but_failures_is_survived(self) -> None:
