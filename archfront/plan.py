@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archfront.contracts import Constraint, Context, Evaluation, Objective, Proposal, WrongUse, feasible
+from search_spaces.parts import bare
 from search_spaces.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ class Plan:
 
     `space` is a name of the registry, `path/to/file.py:name`, `table:FILE` (then `decisions` names its columns), or
     empty for the space that fits the data. `where` is a boolean column that bans rows of a table. `evaluator` does
-    the main work: `training`, `table:FILE`, `path/to/file.py:name`.
+    the main work: `training`, `table:FILE`, `path/to/file.py:name`. `search_recipe` says which fields of the training
+    recipe are searched with the network, and where: `{"lr": "log_uniform(1e-4,1e-2)"}`.
     """
 
     space: str = ""
@@ -37,6 +39,7 @@ class Plan:
     seed: int = 0
     threads: int = 1
     timeout_s: float | None = None
+    search_recipe: Mapping[str, str] = field(default_factory=dict)
     folder: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -131,7 +134,25 @@ class Workshop:
             if rule is None:
                 raise WrongUse(f"--where {plan.where} needs a table: --space table:FILE or --evaluator table:FILE")
             space = space.where(rule(plan.where), plan.where)
-        return space
+        return self._with_recipe(space)
+
+    def _with_recipe(self, space: SearchSpace) -> SearchSpace:
+        """The space with the fields of the recipe that are searched, too."""
+        plan, wanted = self.plan, self.plan.search_recipe
+        if not wanted:
+            return space
+        from evaluators.searched_recipe import with_recipe
+
+        for name in wanted:
+            if name in plan.evaluator_settings:
+                given = f"evaluator.{name}={plan.evaluator_settings[name]}"
+                raise WrongUse(f"{name} is both searched and set ({given}); leave out one of the two")
+        if not self.main.trains_by_recipe:
+            raise WrongUse(
+                f"the evaluator '{plan.evaluator}' doesn't train by a candidate's own recipe, so none can be "
+                "searched; leave --search-recipe out, or say --evaluator training"
+            )
+        return with_recipe(space, wanted)
 
     @functools.cached_property
     def main(self) -> "Evaluator":
@@ -203,9 +224,18 @@ class Workshop:
                 from search_spaces.errors import near
 
                 raise WrongUse(f"no evaluator here yields the metric '{name}'; {near(name, metrics)}")
+        self._check_recipe()
         for evaluator in self.evaluators.values():
             evaluator.prepare(self.context)
         self._check_feasible()
+
+    def _check_recipe(self) -> None:
+        tree = getattr(self.space, "tree", None)
+        if bare(tree) is not tree and not self.main.trains_by_recipe:
+            raise WrongUse(
+                f"the space '{self.space.name}' brings recipes, by which the evaluator '{self.plan.evaluator}' doesn't "
+                "train; search the networks alone, or say --evaluator training"
+            )
 
     def _check_feasible(self) -> None:
         """Look for one architecture that keeps the constraints on cheap metrics, the smallest that is easily found."""
