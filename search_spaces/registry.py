@@ -33,8 +33,8 @@ class Registry(Generic[T]):
     """The things of one kind, by name.
 
     `package` is imported, with all its modules (it may be a module itself), when a name is first needed, so that
-    listing a registry costs nothing before. Installed packages add theirs through entry points of the group `archfront.<kind>`; a name of
-    the form `path/to/file.py:name` is taken from that file.
+    listing a registry costs nothing before. Installed packages add theirs through entry points of the group
+    `archfront.<kind>`; a name of the form `path/to/file.py:name` is taken from that file.
     """
 
     def __init__(self, kind: str, package: str) -> None:

@@ -21,14 +21,15 @@ class Trained(Part):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.network, Trained):
+        if any(isinstance(option, Trained) for option in _options(self.network)):
             raise SpaceError("a Trained can't hold another; give one network and one recipe", "trained.network")
-        if isinstance(self.recipe, Part) and not hasattr(self.recipe, "over"):
-            raise SpaceError(
-                "takes the fields that are to be searched, as PartialRecipe(lr=log_uniform(1e-4, 1e-2)), "
-                f"not a whole {type(self.recipe).__name__}",
-                "trained.recipe",
-            )
+        for option in _options(self.recipe):
+            if not hasattr(option, "over"):
+                raise SpaceError(
+                    "takes the fields that are to be searched, as PartialRecipe(lr=log_uniform(1e-4, 1e-2)), "
+                    f"not a {type(option).__name__}",
+                    "trained.recipe",
+                )
 
     def bare(self) -> Part:
         return self.network
@@ -41,3 +42,8 @@ class Trained(Part):
 
     def build(self, inputs: tuple[int, int, int], outputs: int) -> nn.Module:
         return self.network.build(inputs, outputs)
+
+
+def _options(value: Any) -> tuple[Any, ...]:
+    """What a field may become: all options of a hole, or the value that is there."""
+    return getattr(value, "options", (value,))
