@@ -111,7 +111,17 @@ class Workshop:
 
     @functools.cached_property
     def space(self) -> SearchSpace:
-        """The search space."""
+        """The search space, with the fields of the recipe that are searched, too."""
+        if not self.plan.search_recipe:
+            return self._networks
+        from evaluators.searched_recipe import with_recipe
+
+        self._check_searched()
+        return with_recipe(self._networks, self.plan.search_recipe)
+
+    @functools.cached_property
+    def _networks(self) -> SearchSpace:
+        """The space that the plan names."""
         plan = self.plan
         if plan.space.startswith("table:"):
             from search_spaces.table import TableSpace
@@ -134,16 +144,12 @@ class Workshop:
             if rule is None:
                 raise WrongUse(f"--where {plan.where} needs a table: --space table:FILE or --evaluator table:FILE")
             space = space.where(rule(plan.where), plan.where)
-        return self._with_recipe(space)
+        return space
 
-    def _with_recipe(self, space: SearchSpace) -> SearchSpace:
-        """The space with the fields of the recipe that are searched, too."""
-        plan, wanted = self.plan, self.plan.search_recipe
-        if not wanted:
-            return space
-        from evaluators.searched_recipe import with_recipe
-
-        for name in wanted:
+    def _check_searched(self) -> None:
+        """Raise `WrongUse` where no recipe can be searched, or a field of it is set, too."""
+        plan = self.plan
+        for name in plan.search_recipe:
             if name in plan.evaluator_settings:
                 given = f"evaluator.{name}={plan.evaluator_settings[name]}"
                 raise WrongUse(f"{name} is both searched and set ({given}); leave out one of the two")
@@ -152,7 +158,6 @@ class Workshop:
                 f"the evaluator '{plan.evaluator}' doesn't train by a candidate's own recipe, so none can be "
                 "searched; leave --search-recipe out, or say --evaluator training"
             )
-        return with_recipe(space, wanted)
 
     @functools.cached_property
     def main(self) -> "Evaluator":
