@@ -119,5 +119,8 @@ def test_a_space_with_recipes_needs_an_evaluator_that_trains(archfront: Any, tmp
     assert refused.code == 2 and "brings recipes" in refused.error and len(refused.error.splitlines()) == 1
     twice = archfront(*words, "--search-recipe", "clip=0,1")
     assert twice.code == 2 and "brings its own recipe" in twice.error
+    supernet = archfront("supernet", "train", "--data", "digits", "--space", f"{file}:space", "--to", "net")
+    assert supernet.code == 2 and "give the space of the networks alone" in supernet.error
+    assert not Path("net").exists() and not Path("archfront.db").exists()
     done = archfront(*words, "--epochs", 1, "--json")
     assert done.code == 0 and done.json["evaluations"] == {"ok": 1}
