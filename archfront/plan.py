@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archfront.contracts import Constraint, Context, Evaluation, Objective, Proposal, WrongUse, feasible
+from search_spaces.parts import bare
 from search_spaces.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ class Plan:
 
     `space` is a name of the registry, `path/to/file.py:name`, `table:FILE` (then `decisions` names its columns), or
     empty for the space that fits the data. `where` is a boolean column that bans rows of a table. `evaluator` does
-    the main work: `training`, `table:FILE`, `path/to/file.py:name`.
+    the main work: `training`, `table:FILE`, `path/to/file.py:name`. `search_recipe` says which fields of the training
+    recipe are searched with the network, and where: `{"lr": "log_uniform(1e-4,1e-2)"}`.
     """
 
     space: str = ""
@@ -37,6 +39,7 @@ class Plan:
     seed: int = 0
     threads: int = 1
     timeout_s: float | None = None
+    search_recipe: Mapping[str, str] = field(default_factory=dict)
     folder: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -108,7 +111,17 @@ class Workshop:
 
     @functools.cached_property
     def space(self) -> SearchSpace:
-        """The search space."""
+        """The search space, with the fields of the recipe that are searched, too."""
+        if not self.plan.search_recipe:
+            return self._networks
+        from evaluators.searched_recipe import with_recipe
+
+        self._check_searched()
+        return with_recipe(self._networks, self.plan.search_recipe)
+
+    @functools.cached_property
+    def _networks(self) -> SearchSpace:
+        """The space that the plan names."""
         plan = self.plan
         if plan.space.startswith("table:"):
             from search_spaces.table import TableSpace
@@ -132,6 +145,19 @@ class Workshop:
                 raise WrongUse(f"--where {plan.where} needs a table: --space table:FILE or --evaluator table:FILE")
             space = space.where(rule(plan.where), plan.where)
         return space
+
+    def _check_searched(self) -> None:
+        """Raise `WrongUse` where no recipe can be searched, or a field of it is set, too."""
+        plan = self.plan
+        for name in plan.search_recipe:
+            if name in plan.evaluator_settings:
+                given = f"evaluator.{name}={plan.evaluator_settings[name]}"
+                raise WrongUse(f"{name} is both searched and set ({given}); leave out one of the two")
+        if not self.main.trains_by_recipe:
+            raise WrongUse(
+                f"the evaluator '{plan.evaluator}' doesn't train by a candidate's own recipe, so none can be "
+                "searched; leave --search-recipe out, or say --evaluator training"
+            )
 
     @functools.cached_property
     def main(self) -> "Evaluator":
@@ -203,9 +229,18 @@ class Workshop:
                 from search_spaces.errors import near
 
                 raise WrongUse(f"no evaluator here yields the metric '{name}'; {near(name, metrics)}")
+        self._check_recipe()
         for evaluator in self.evaluators.values():
             evaluator.prepare(self.context)
         self._check_feasible()
+
+    def _check_recipe(self) -> None:
+        tree = getattr(self.space, "tree", None)
+        if bare(tree) is not tree and not self.main.trains_by_recipe:
+            raise WrongUse(
+                f"the space '{self.space.name}' brings recipes, by which the evaluator '{self.plan.evaluator}' doesn't "
+                "train; search the networks alone, or say --evaluator training"
+            )
 
     def _check_feasible(self) -> None:
         """Look for one architecture that keeps the constraints on cheap metrics, the smallest that is easily found."""

@@ -14,7 +14,10 @@ from controllers.base import Controller, create, doubts
 from search_spaces.canonical import to_json
 from search_spaces.errors import SpaceError, near
 
-SAME = ("space", "decisions", "where", "data", "evaluator", "evaluator_settings", "device", "objectives", "constraints")
+SAME = (
+    *("space", "decisions", "where", "data", "evaluator", "evaluator_settings", "search_recipe", "device"),
+    *("objectives", "constraints"),
+)
 """What a study can't change when it goes on, since its results would no longer compare."""
 
 MANY = 10_000
@@ -116,7 +119,7 @@ def _known(database: Database | None, name: str) -> Study | None:
 
 def _check_same(study: Study, settings: Mapping[str, Any], workshop: Workshop) -> None:
     for key in (*SAME, "data_sha256", "evaluator_identity"):
-        before, now = study.settings.get(key), settings.get(key)
+        before, now = (kept.get(key) or None for kept in (study.settings, settings))
         if before != now:
             raise WrongUse(
                 f"the study '{study.name}' was started with {key} = {before!r}, not {now!r}; "

@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import FrameType
@@ -17,6 +17,7 @@ from archfront.launchers.base import Done, Job, Launcher
 from archfront.study import Point, Recorded, Study, StudyWriter
 from controllers.base import Controller
 from evaluators.base import Evaluator
+from search_spaces.parts import bare
 from search_spaces.space import SearchSpace
 
 POLL_S = 0.2
@@ -122,6 +123,7 @@ class Search:
         self._checkpoints: dict[str, tuple[int, str]] = {}
         self._graded = frozenset(graded)
         self._known: dict[str, Evaluation] = {}
+        self._networks: dict[str, Evaluation] = {}
         self._draining = ""
         self._fruitless = 0
 
@@ -179,7 +181,7 @@ class Search:
         self.controller.restore([r.proposal for r in records], [r.evaluation for r in told])
         for record in told:
             self._count(record.evaluation)
-            self._known[record.proposal.digest] = record.evaluation
+            self._remember(record.evaluation)
         self._checkpoints = writer.checkpoints()
         for record in records:
             if record.told is None:
@@ -207,14 +209,34 @@ class Search:
             self._start(work)
 
     def _carry_over(self, writer: StudyWriter, work: _Open) -> None:
-        """Take from an earlier evaluation of the candidate what doesn't hang on fidelity: it is paid for already."""
+        """Take from earlier evaluations what is paid for: all but the training of this candidate at another fidelity.
+
+        Of its network under another recipe, what hangs on the network alone.
+        """
         known = self._known.get(work.proposal.digest)
-        if known is None or known.status not in (Status.OK, Status.INFEASIBLE):
-            return
-        for name in list(work.left):
+        if known is not None and known.status in (Status.OK, Status.INFEASIBLE):
+            self._take_over(writer, work, known, [name for name in work.left if name not in self._graded])
+        alike = self._networks.get(self._network(work.proposal))
+        if alike is not None:
+            self._take_over(writer, work, alike, [name for name in work.left if self.evaluators[name].network_alone])
+
+    def _network(self, proposal: Proposal) -> str:
+        """The identity of the network that the candidate's recipe is for; empty where it brings no recipe."""
+        network = bare(proposal.architecture)
+        return "" if network is proposal.architecture else self.space.digest(network)
+
+    def _remember(self, evaluation: Evaluation) -> None:
+        """Keep what later evaluations of the candidate, or of its network under another recipe, need not pay for."""
+        self._known[evaluation.proposal.digest] = evaluation
+        network = self._network(evaluation.proposal)
+        if network and evaluation.status is Status.OK:
+            self._networks[network] = evaluation
+
+    def _take_over(self, writer: StudyWriter, work: _Open, known: Evaluation, parts: Sequence[str]) -> None:
+        for name in parts:
             names = self.evaluators[name].metrics()
             metrics = tuple(metric for metric in known.metrics if metric.name in names)
-            if not metrics or name in self._graded:
+            if not metrics:
                 continue
             part = _once(Evaluation(work.proposal, metrics=metrics), work.so_far)
             work.so_far = work.so_far.joined(part)
@@ -270,7 +292,7 @@ class Search:
         writer.tell(work.id, work.so_far, done.job.evaluator, part)
         del self._open[work.id]
         self._remember_checkpoint(work)
-        self._known[work.proposal.digest] = work.so_far
+        self._remember(work.so_far)
         self._fruitless = self._fruitless + 1 if self._free(work.so_far) else 0
         self._count(work.so_far)
         self.progress.done_here += 1

@@ -48,6 +48,7 @@ class Settings(BaseModel):
     data: Choice = Choice()
     controller: Choice = Choice()
     evaluator: Choice = Choice()
+    search_recipe: dict[str, str] = {}
     objectives: list[str] = []
     constraints: list[str] = []
     device: str = "host"
@@ -69,6 +70,17 @@ class Settings(BaseModel):
     @classmethod
     def _listed(cls, value: Any) -> Any:
         return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+    @field_validator("search_recipe", mode="before")
+    @classmethod
+    def _written(cls, value: Any) -> Any:
+        """A list of options, and a number, as they are written on the command line."""
+        if not isinstance(value, Mapping):
+            return value
+        return {
+            key: ",".join(map(str, item)) if isinstance(item, list) else str(item) if _number(item) else item
+            for key, item in value.items()
+        }
 
     def order(self) -> Order:
         """What to search, with the defaults filled in: digits are trained on, accuracy and latency are sought.
@@ -96,6 +108,7 @@ class Settings(BaseModel):
                 seed=self.seed,
                 threads=self.threads,
                 timeout_s=self.timeout_s,
+                search_recipe=self.search_recipe,
             ),
             study=self.study_name,
             url=self.db,
@@ -114,6 +127,10 @@ class Settings(BaseModel):
         return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(what.partition(":")[2] or what).stem).strip("._-") or "study"
 
 
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def settings_of(study: Study) -> dict[str, Any]:
     """What a study was started with, in the form of a study file."""
     kept = study.settings
@@ -124,6 +141,7 @@ def settings_of(study: Study) -> dict[str, Any]:
         "data": {"name": kept.get("data") or "", **(kept.get("data_settings") or {})},
         "controller": {"name": kept.get("controller") or "", **(kept.get("controller_settings") or {})},
         "evaluator": {"name": kept.get("evaluator") or "", **(kept.get("evaluator_settings") or {})},
+        "search_recipe": kept.get("search_recipe") or {},
         "seed": study.seed,
     }
 
@@ -233,6 +251,12 @@ workers = 1
 # [evaluator]
 # name = "training"
 # epochs = 12
+
+# Fields of the training recipe that are searched with the network: uniform(LOW,HIGH), log_uniform(LOW,HIGH),
+# integers(LOW,HIGH), or values with commas between.
+# [search_recipe]
+# lr = "log_uniform(1e-4,1e-2)"
+# optimizer = "adamw,sgd"
 
 # The first that is reached ends the search; the same command goes on with it.
 [budget]

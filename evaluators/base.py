@@ -39,13 +39,17 @@ class Evaluator(ABC):
     Class attributes: `name` as in the registry; `resource` says where it must run: "cpu", "gpu" (a GPU when there is
     one), or "device:<name>" (set it on the instance when it hangs on settings); `cheap` evaluators (milliseconds) run
     first and can reject a candidate before anything is trained; `argument` is the setting that the text after the
-    colon stands for in `name:text`.
+    colon stands for in `name:text`. `network_alone` says that the metrics hang on the network alone, so that what was
+    measured once stands for the same network under another recipe; `trains_by_recipe`, that candidates which bring a
+    recipe of their own (`topologies.Trained`) are trained by it.
     """
 
     name: ClassVar[str] = ""
     resource: str = "cpu"
     cheap: bool = False
     argument: ClassVar[str] = ""
+    network_alone: ClassVar[bool] = False
+    trains_by_recipe: ClassVar[bool] = False
 
     @abstractmethod
     def metrics(self) -> tuple[str, ...]:

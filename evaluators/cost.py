@@ -118,6 +118,7 @@ class CostEvaluator(Evaluator):
     name = "cost"
     resource = "cpu"
     cheap = True
+    network_alone = True
 
     def metrics(self) -> tuple[str, ...]:
         return ("params", "macs", "activations")

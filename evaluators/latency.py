@@ -17,6 +17,7 @@ class LatencyEvaluator(Evaluator):
 
     name = "latency"
     argument = "device"
+    network_alone = True
 
     def __init__(self, device: str = "host") -> None:
         """`device` is a ready profile's name, or the path of a TOML file; raises `WrongUse` for any other."""

@@ -1,18 +1,47 @@
 """The training recipe: a part like those of an architecture, so that any of its fields may be a hole, too."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from math import cos, pi
 from typing import TYPE_CHECKING, Any, Literal
 
 from search_spaces.errors import SpaceError
-from search_spaces.parts import FAMILIES, Part, part
+from search_spaces.holes import OneOf, Repeat
+from search_spaces.parts import FAMILIES, Part, fields_of, part
 from search_spaces.registry import Registry
 
 if TYPE_CHECKING:
     from evaluators.datasets import DataSet
 
 # A family of this package, which the algebra below it need not know.
-FAMILIES.setdefault("recipe", Registry("recipe", "evaluators"))
+FAMILIES.setdefault("recipe", Registry("recipe", "evaluators.recipe"))
+
+KINDS = {"optimizer": ("adamw", "sgd"), "augmentation": ("auto", "none", "shift", "flip")}
+"""The fields that take one of a few words."""
+NUMBERS = {
+    "lr": (0.0, float("inf")),
+    "weight_decay": (0.0, float("inf")),
+    "momentum": (0.0, 1.0),
+    "label_smoothing": (0.0, 1.0),
+    "warmup": (0.0, 1.0),
+    "clip": (0.0, float("inf")),
+}
+"""The fields that take a number, with the least and the largest that makes sense."""
+COUNTS = ("epochs", "batch_size")
+"""The fields that take an integer of 1 or more."""
+
+
+def check_field(name: str, value: Any) -> None:
+    """Raise `SpaceError` when a recipe's field can't be `value`."""
+    where = f"recipe.{name}"
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if name in KINDS and value not in KINDS[name]:
+        raise SpaceError(f"is one of {', '.join(KINDS[name])}, not {value!r}", where)
+    if name in NUMBERS:
+        low, high = NUMBERS[name]
+        if not number or not low <= value <= high:
+            raise SpaceError(f"must be a number from {low:g} to {high:g}, not {value!r}", where)
+    if name in COUNTS and (not number or isinstance(value, float) or value < 1):
+        raise SpaceError(f"must be an integer of 1 or more, not {value!r}", where)
 
 
 @part("recipe", "training", source="Decoupled Weight Decay Regularization")
@@ -36,27 +65,8 @@ class Recipe(Part):
     augmentation: Literal["auto", "none", "shift", "flip"] = "auto"
 
     def validate(self) -> None:
-        self._one_of("optimizer", ("adamw", "sgd"))
-        self._one_of("augmentation", ("auto", "none", "shift", "flip"))
-        for name, low, high in (
-            ("lr", 0.0, float("inf")),
-            ("weight_decay", 0.0, float("inf")),
-            ("momentum", 0.0, 1.0),
-            ("label_smoothing", 0.0, 1.0),
-            ("warmup", 0.0, 1.0),
-            ("clip", 0.0, float("inf")),
-        ):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
-                raise SpaceError(f"must be a number from {low:g} to {high:g}, not {value!r}", f"recipe.{name}")
-        for name in ("epochs", "batch_size"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise SpaceError(f"must be an integer of 1 or more, not {value!r}", f"recipe.{name}")
-
-    def _one_of(self, name: str, known: tuple[str, ...]) -> None:
-        if getattr(self, name) not in known:
-            raise SpaceError(f"is one of {', '.join(known)}, not {getattr(self, name)!r}", f"recipe.{name}")
+        for name in FIELDS:
+            check_field(name, getattr(self, name))
 
     def lr_at(self, step: int, steps: int) -> float:
         """The learning rate of step number `step` (from 0) of a full training's `steps`."""
@@ -65,6 +75,44 @@ class Recipe(Part):
             return self.lr * (step + 1) / warm
         progress = min(1.0, (step - warm) / max(1, steps - warm))
         return self.lr * (0.01 + 0.99 * 0.5 * (1 + cos(pi * progress)))
+
+
+@part("recipe", "partial", source="Decoupled Weight Decay Regularization")
+class PartialRecipe(Part):
+    """The fields of a recipe that an architecture brings itself, beside which all others stay as they are (None).
+
+    The number of epochs is none of them: it says what a full evaluation is, for all candidates alike.
+    """
+
+    optimizer: Literal["adamw", "sgd"] | None = None
+    lr: float | None = None
+    weight_decay: float | None = None
+    momentum: float | None = None
+    label_smoothing: float | None = None
+    batch_size: int | None = None
+    warmup: float | None = None
+    clip: float | None = None
+    augmentation: Literal["auto", "none", "shift", "flip"] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # Fields don't hang on each other, so every option is checked here, and none when it is drawn.
+        for name in fields_of(self):
+            value = getattr(self, name)
+            if isinstance(value, Repeat | tuple):
+                raise SpaceError("takes one value, or a choice of values, not several at once", f"recipe.{name}")
+            for option in value.options if isinstance(value, OneOf) else (value,):
+                if option is not None:
+                    check_field(name, option)
+
+    def canonical(self) -> "Part":
+        # AdamW has no momentum, so all of its momenta train alike.
+        return replace(self, momentum=None) if self.optimizer == "adamw" and self.momentum is not None else self
+
+    def over(self, recipe: Recipe) -> Recipe:
+        """The recipe with the fields that this one brings."""
+        own = {name: getattr(self, name) for name in fields_of(self)}
+        return replace(recipe, **{name: value for name, value in own.items() if value is not None})
 
 
 def default_recipe(dataset: "DataSet", **settings: Any) -> Recipe:
@@ -76,6 +124,12 @@ def default_recipe(dataset: "DataSet", **settings: Any) -> Recipe:
     batch_size = int(settings.get("batch_size", 64 if size < 40_000 else 128))
     epochs = min(30, max(7, -(-150 // max(1, size // batch_size))))
     return Recipe(**{"epochs": epochs, "batch_size": batch_size, **settings})
+
+
+def own_recipe(architecture: Any, recipe: Recipe) -> Recipe:
+    """`recipe` with the fields that the architecture brings itself, if it does."""
+    own = getattr(architecture, "recipe", None)
+    return own.over(recipe) if isinstance(own, PartialRecipe) else recipe
 
 
 FIELDS = tuple(field.name for field in fields(Recipe))

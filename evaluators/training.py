@@ -16,9 +16,10 @@ from evaluators.base import EVALUATORS, Evaluator
 from evaluators.candidate_training import Training, optimizer_for, seed_of, suffix, threads_set, training_device
 from evaluators.datasets import DataSet
 from evaluators.intervals import over_runs, wilson
-from evaluators.recipe import FIELDS, Recipe, default_recipe
+from evaluators.recipe import FIELDS, Recipe, default_recipe, own_recipe
 from search_spaces.building import build
 from search_spaces.errors import SpaceError, near
+from search_spaces.parts import bare
 
 if TYPE_CHECKING:
     from evaluators.inherited_weights import InheritedWeights
@@ -42,6 +43,9 @@ class TrainingEvaluator(Evaluator):
     is trained on from the weights of a parent, wherever edits that leave the network's function as it was (see
     `search_spaces.edits`) lead from one to it, and from scratch elsewhere.
 
+    A candidate that brings a recipe of its own (`topologies.Trained`) is trained by it; the fields that it leaves out
+    are those of the settings, or suit the data set.
+
     Fidelity is the number of epochs, None the recipe's. The learning rate follows the recipe's full schedule at every
     fidelity, so a training that goes on from a lower fidelity's checkpoint ends with the very weights of one that
     never stopped: the order of pictures, augmentation and dropout are drawn from (seed, digest, epoch).
@@ -49,6 +53,7 @@ class TrainingEvaluator(Evaluator):
     """
 
     name = "training"
+    trains_by_recipe = True
 
     def __init__(self, device: str = "auto", seeds: int = 1, inherit: str = "", **recipe: Any) -> None:
         for key in recipe:
@@ -79,8 +84,12 @@ class TrainingEvaluator(Evaluator):
             self._source = InheritedWeights(self._inherit, context.data, self._device)
 
     def recipe(self, dataset: DataSet) -> Recipe:
-        """The recipe that candidates are trained by on `dataset`."""
+        """The recipe that candidates are trained by on `dataset`, where they don't bring their own."""
         return default_recipe(dataset, **self._settings)
+
+    def recipe_of(self, architecture: Any, dataset: DataSet) -> Recipe:
+        """The recipe that this candidate is trained by on `dataset`."""
+        return own_recipe(architecture, self.recipe(dataset))
 
     def epochs(self, context: Context) -> int:
         return self.recipe(context.data).epochs
@@ -107,12 +116,13 @@ class TrainingEvaluator(Evaluator):
     def _training(self, proposal: Proposal, context: Context, number: int, started: float) -> Training:
         dataset: DataSet = context.data
         model, origin = self._first(proposal, context)
-        return Training(model, self.recipe(dataset), dataset, self._device, proposal, context, number, origin, started)
+        recipe = self.recipe_of(proposal.architecture, dataset)
+        return Training(model, recipe, dataset, self._device, proposal, context, number, origin, started)
 
     def _first(self, proposal: Proposal, context: Context) -> tuple[nn.Module, dict[str, str]]:
         """The network before its training, and where its weights are from when they are not random."""
         if self._source is not None:
-            return self._source.extracted(proposal.architecture).train(), {"inherit": self._source.sha256}
+            return self._source.extracted(bare(proposal.architecture)).train(), {"inherit": self._source.sha256}
         dataset: DataSet = context.data
         seed = seed_of(context, proposal, "weights")
         model = build(proposal.architecture, dataset.inputs, dataset.outputs, seed)

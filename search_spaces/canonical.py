@@ -130,11 +130,17 @@ def outline(value: Any) -> str:
     return str(value) if not isinstance(value, str) else value
 
 
+def shown(value: dict[str, JSON]) -> dict[str, JSON]:
+    """The fields of a part in its JSON form that say something: of a recipe, those that it doesn't leave out."""
+    partial = str(value.get("part", "")).startswith("recipe/")
+    return {k: v for k, v in value.items() if k != "part" and not (partial and v is None)}
+
+
 def tree(value: JSON, label: str = "network", depth: int = 0) -> list[str]:
     """The lines of an indented tree of an architecture in its JSON form; needs none of its parts installed."""
     pad = "  " * depth
     if isinstance(value, dict):
-        plain = {k: v for k, v in value.items() if k != "part" and not isinstance(v, dict | list)}
+        plain = {k: v for k, v in shown(value).items() if not isinstance(v, dict | list)}
         deep = {k: v for k, v in value.items() if isinstance(v, dict | list)}
         short = str(value.get("part", "")).partition("/")[2]
         inner = " ".join(f"{k}={v}" for k, v in plain.items())

@@ -72,6 +72,10 @@ class Part:
         """The one spelling for all parts that build the same network; most parts have only one."""
         return self
 
+    def bare(self) -> "Part":
+        """What is built of this architecture: itself, unless it holds the network beside something else."""
+        return self
+
     def space(self) -> "Space":
         """This tree as a search space (compiled once)."""
         from search_spaces.space import Space
@@ -136,6 +140,11 @@ def resolve(value: Any, family: str, where: str) -> Any:
     if value is not None and not isinstance(value, Part):
         raise SpaceError(f"takes a {family} (a part, its name, or None), not {value!r}", where)
     return value
+
+
+def bare(architecture: Any) -> Any:
+    """The network alone of an architecture, which is all that can be measured without training."""
+    return architecture.bare() if isinstance(architecture, Part) else architecture
 
 
 def has_holes(value: Any) -> bool:

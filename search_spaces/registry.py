@@ -32,9 +32,9 @@ class Entry(Generic[T]):
 class Registry(Generic[T]):
     """The things of one kind, by name.
 
-    `package` is imported, with all its modules, when a name is first needed, so that listing a registry costs
-    nothing before. Installed packages add theirs through entry points of the group `archfront.<kind>`; a name of
-    the form `path/to/file.py:name` is taken from that file.
+    `package` is imported, with all its modules (it may be a module itself), when a name is first needed, so that
+    listing a registry costs nothing before. Installed packages add theirs through entry points of the group
+    `archfront.<kind>`; a name of the form `path/to/file.py:name` is taken from that file.
     """
 
     def __init__(self, kind: str, package: str) -> None:
@@ -87,7 +87,7 @@ class Registry(Generic[T]):
             return
         self._loaded = True
         package = importlib.import_module(self._package)
-        for module in pkgutil.walk_packages(package.__path__, self._package + "."):
+        for module in pkgutil.walk_packages(getattr(package, "__path__", []), self._package + "."):
             if not module.name.endswith(".testing"):  # a conformance suite, which registers nothing
                 importlib.import_module(module.name)
         for point in entry_points(group=f"archfront.{self.kind.replace(' ', '_')}s"):

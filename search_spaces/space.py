@@ -17,6 +17,10 @@ TRIES = 1000
 """Draws that a space with rules makes before it says that nothing is left."""
 WANDER = 50
 """Architectures that `around` gives after the first, where the space can't be looked at as a whole."""
+LONG = 8
+"""Numbers that a scale has at most of which mutation takes any other equally often."""
+NEAR = 3
+"""Steps that a mutation goes along a longer scale when it stays near."""
 COUNTABLE = 200_000
 """A space with rules is counted by enumeration up to this size."""
 
@@ -219,8 +223,7 @@ class Space(SearchSpace):
 
         def draw() -> Genes:
             index = rng.choice(active)
-            options = len(self.decisions[index].options)
-            option = (genes[index] + 1 + int(rng.random() * (options - 1))) % options
+            option = _other(self.decisions[index], genes[index], rng)
             return self._with(genes, index, option, lambda _, n: int(rng.random() * n))
 
         return self._bounded(draw)
@@ -268,6 +271,16 @@ class Space(SearchSpace):
                 neighbour = self.architecture(self._with(genes, index, option, lambda _, __: 0))
                 if self.allows(neighbour):
                     yield neighbour
+
+
+def _other(decision: Decision, gene: int, rng: Random) -> int:
+    """Another option than `gene`; of a long scale, half of the times one that is near."""
+    options = len(decision.options)
+    if options > LONG and decision.ordered and rng.random() < 0.5:
+        first = max(0, gene - NEAR)
+        option = first + int(rng.random() * (min(options - 1, gene + NEAR) - first))
+        return option + (option >= gene)
+    return (gene + 1 + int(rng.random() * (options - 1))) % options
 
 
 def as_space(value: Any, name: str) -> SearchSpace:

@@ -129,12 +129,14 @@ def _metric_row(metric: "Metric") -> list[str]:
 
 def _tree(value: Any, name: str = "", depth: int = 0) -> list[str]:
     """An architecture's JSON as an indented outline, one part per line."""
+    from search_spaces.canonical import shown
+
     indent = "  " * depth + (f"{name}: " if name else "")
     if isinstance(value, list):
         return [line for i, item in enumerate(value) for line in _tree(item, f"{name}.{i}", depth)] or [f"{indent}none"]
     if not isinstance(value, dict):
         return [f"{indent}{value}"]
-    plain = {k: v for k, v in value.items() if k != "part" and not isinstance(v, dict | list)}
+    plain = {k: v for k, v in shown(value).items() if not isinstance(v, dict | list)}
     lines = [f"{indent}{value.get('part', '')} " + ", ".join(f"{k}={v}" for k, v in plain.items())]
     for key, inner in value.items():
         if isinstance(inner, dict | list):

@@ -52,6 +52,14 @@ Minutes = Annotated[float | None, typer.Option(help="End after so many minutes."
 Workers = Annotated[int | None, typer.Option(help="Evaluations at the same time.")]
 Launcher = Annotated[str | None, typer.Option(help="inline or ray.")]
 Seed = Annotated[int | None, typer.Option(help="The seed of every random draw.")]
+SearchRecipe = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A field of the training recipe to search, too: uniform(LOW,HIGH), log_uniform(LOW,HIGH), "
+        "integers(LOW,HIGH) or A,B,…; repeat it.",
+        metavar="FIELD=CHOICE",
+    ),
+]
 Epochs = Annotated[int | None, typer.Option(help="Epochs of each training.")]
 Set = Annotated[
     list[str] | None,
@@ -77,6 +85,7 @@ def search(
     launcher: Launcher = None,
     seed: Seed = None,
     epochs: Epochs = None,
+    search_recipe: SearchRecipe = None,
     set_: Set = None,
     db: DatabaseUrl = None,
     as_json: AsJson = False,
@@ -90,6 +99,7 @@ def search(
         "data": data,
         "controller": {"name": controller} if controller else None,
         "evaluator": _filled(name=evaluator, epochs=epochs) or None,
+        "search_recipe": _choices(search_recipe or []) or None,
         "objectives": objective or None,
         "constraints": constraint or None,
         "device": device,
@@ -100,6 +110,20 @@ def search(
         "db": db,
     }
     run_study(wanted(file, options, set_ or []), as_json)
+
+
+def _choices(texts: list[str]) -> dict[str, str]:
+    from archfront.contracts import WrongUse
+
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, choice = (part.strip() for part in text.partition("="))
+        if not (name and equals and choice):
+            raise WrongUse(f"--search-recipe '{text}': say FIELD=CHOICE, as in --search-recipe 'lr=0.001,0.01'")
+        if name in found:
+            raise WrongUse(f"--search-recipe names {name} twice; put all of its values into one, with commas between")
+        found[name] = choice
+    return found
 
 
 def _filled(**values: Any) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from archfront.export.export import ExportResult, check_free, export_model
 from archfront.export.formats import FORMATS
 from archfront.export.subject import Subject
 from archfront.study import Candidate, Study
+from evaluators.recipe import own_recipe
 from search_spaces.building import build
-from search_spaces.canonical import from_json
+from search_spaces.canonical import from_json, to_json
 from search_spaces.registry import load_file as load_file_of_parts
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def subject_of(study: Study, candidate: Candidate, weights: Path, data: "DataSet
         load_file_of_parts(study.space.rpartition(":")[0], "space")
     architecture = from_json(candidate.architecture)
     training = {key: settings[key] for key in TRAINING_SETTINGS if settings.get(key)}
+    if training.get("recipe"):
+        training["recipe"] = to_json(own_recipe(architecture, from_json(training["recipe"])))
     training |= {"epochs": candidate.rows[-1].fidelity or "all of the recipe", "seed": study.seed}
     return Subject(
         architecture=architecture,

@@ -11,7 +11,7 @@ from archfront.contracts import Metric
 from search_spaces.building import build
 from search_spaces.canonical import digest, outline
 from search_spaces.deployment import deployed
-from search_spaces.parts import Part
+from search_spaces.parts import Part, bare
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,11 @@ class Subject:
     def digest(self) -> str:
         """The digest that the study knows it by."""
         return digest(self.architecture)
+
+    @property
+    def network(self) -> Part:
+        """The architecture without the recipe that it may have been searched with."""
+        return bare(self.architecture)
 
     @cached_property
     def model(self) -> nn.Module:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from search_spaces.canonical import shown
+
 JSON = Any
 
 
@@ -20,7 +22,7 @@ class Branch:
 def branches(value: JSON, field: str = "network", path: str = "") -> Branch:
     """The tree of an architecture in its JSON form; needs none of its parts installed."""
     if isinstance(value, dict):
-        plain = {k: v for k, v in value.items() if k != "part" and not _deep(v)}
+        plain = {k: v for k, v in shown(value).items() if not _deep(v)}
         part = str(value.get("part", "")).partition("/")[2]
         settings = ", ".join(f"{key}={_text(inner)}" for key, inner in plain.items())
         deep = [(key, inner) for key, inner in value.items() if _deep(inner)]
@@ -45,7 +47,7 @@ def differences(before: JSON, after: JSON, path: str = "") -> list[tuple[str, st
 def outline(value: JSON) -> str:
     """One readable line for a value or part: `depthwise_conv(kernel=3)`."""
     if isinstance(value, dict):
-        inner = ", ".join(f"{key}={outline(v)}" for key, v in value.items() if key != "part")
+        inner = ", ".join(f"{key}={outline(v)}" for key, v in shown(value).items())
         name = str(value.get("part", "")).partition("/")[2]
         return f"{name}({inner})" if inner else name
     if isinstance(value, list):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from search_spaces import blocks
 from search_spaces.blocks import cell_operations
 from search_spaces.parts import Part, fields_of
-from search_spaces.topologies import Cell201, Network, Stage
+from search_spaces.topologies import Cell201, Network, Stage, Trained
 
 Arguments = tuple[Any, ...]
 """What a part's `build` is given."""
@@ -114,7 +114,7 @@ def _without_attention(part: Any, arguments: Arguments, name: str) -> str:
 QKV = {"attention.qkv.weight": 3, "attention.qkv.bias": 3}
 """Heads divide the same rows, however many there are."""
 
-share(Network, blocks.Block)
+share(Trained, Network, blocks.Block)
 share(Stage, sizes=("width",))
 share(Cell201, sizes=("width",))
 share(blocks.Conv3x3Stem, sizes=("stride",))

@@ -43,7 +43,10 @@ def test_examples_run(words: list[str], tmp_path: Path, monkeypatch: pytest.Monk
     assert (tmp_path / "study.db").exists()
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/controllers.md", "docs/supernets.md"])
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/controllers.md", "docs/recipes.md", "docs/supernets.md"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_commands_in_documents_exist(document: str) -> None:
     program: Any = typer.main.get_command(app)
     found = commands(document)
@@ -54,6 +57,16 @@ def test_commands_in_documents_exist(document: str) -> None:
         if hasattr(command, "commands"):
             command, words = command.commands[words[1]], words[1:]
         command.make_context(words[0], list(words[1:]))
+
+
+def test_the_space_of_networks_and_recipes_in_the_documents_is_one(tmp_path: Path) -> None:
+    text = (REPOSITORY / "docs" / "recipes.md").read_text()
+    [code] = re.findall(r"^```python\n(.*?)^```$", text, flags=re.M | re.S)
+    file = tmp_path / "joint.py"
+    file.write_text(code)
+    space = runpy.run_path(str(file))["space"].space()
+    assert space.size() == 2 * 2 * (33 + 3 * 33)
+    assert {space.sample(seed).recipe.optimizer for seed in range(20)} == {"adamw", "sgd"}
 
 
 def test_the_controller_in_the_documents_is_the_example() -> None:

@@ -76,11 +76,11 @@ with torch.no_grad():
 
 def source(subject: Subject) -> str:
     """The text of the stand-alone file."""
-    lifted = lift(subject.architecture)
+    lifted = lift(subject.network)
     pieces = [_docstring(subject, lifted), _imports(lifted), BASE]
     for title, definitions in lifted.sections:
         pieces += [_heading(title), *definitions]
-    written = expression(subject.architecture, lifted.class_names, before=len("ARCHITECTURE = "))
+    written = expression(subject.network, lifted.class_names, before=len("ARCHITECTURE = "))
     pieces.append(_heading("The network"))
     pieces.append(f"ARCHITECTURE = {written}\nINPUTS = {subject.inputs}\nOUTPUTS = {subject.outputs}")
     pieces.append(ENTRY)
@@ -132,7 +132,7 @@ def _docstring(subject: Subject, lifted: Lifted) -> str:
         lines += ["", "Metrics when it was searched:"]
         lines += [f"    {m.name} = {figure(m.value)} {m.unit}".rstrip() + f" ({m.kind})" for m in subject.metrics]
     lines += ["", "What it is made of, and where that was published:"]
-    for cls in dict.fromkeys(type(part) for part in parts_in(subject.architecture)):
+    for cls in dict.fromkeys(type(part) for part in parts_in(subject.network)):
         text = f"- {cls.family.replace('_', ' ')} {cls.name}: {cls.source}"
         lines += textwrap.wrap(text, 116, initial_indent="", subsequent_indent="  ")
     text = "\n".join(lines).replace("\\", "\\\\").replace('"""', "'''")

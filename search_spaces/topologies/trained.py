@@ -1,0 +1,49 @@
+"""A network together with the recipe that it is to be trained by, so that both are searched at once."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch import nn
+
+from search_spaces.errors import SpaceError
+from search_spaces.parts import Part, part, slot
+
+
+@part("network", "trained", source="FBNetV3: Joint Architecture-Recipe Search using Predictor Pretraining")
+class Trained(Part):
+    """A network and the recipe that it is to be trained by; what is built, timed and exported is the network alone.
+
+    The recipe's family is not of this package: whoever trains says what a recipe is.
+    """
+
+    network: Any = slot("network")
+    recipe: Any = slot("recipe")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if any(isinstance(option, Trained) for option in _options(self.network)):
+            raise SpaceError("a Trained can't hold another; give one network and one recipe", "trained.network")
+        for option in _options(self.recipe):
+            if not hasattr(option, "over"):
+                raise SpaceError(
+                    "takes the fields that are to be searched, as PartialRecipe(lr=log_uniform(1e-4, 1e-2)), "
+                    f"not a {type(option).__name__}",
+                    "trained.recipe",
+                )
+
+    def bare(self) -> Part:
+        return self.network
+
+    def key(self) -> Any:
+        return self.network.key()
+
+    def parts_at(self, inputs: tuple[int, int, int]) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
+        yield "network", self.network, inputs
+
+    def build(self, inputs: tuple[int, int, int], outputs: int) -> nn.Module:
+        return self.network.build(inputs, outputs)
+
+
+def _options(value: Any) -> tuple[Any, ...]:
+    """What a field may become: all options of a hole, or the value that is there."""
+    return getattr(value, "options", (value,))
