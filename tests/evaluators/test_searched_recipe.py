@@ -138,7 +138,7 @@ def test_the_recipe_alone_decides_the_weights(tmp_path: Path, digits: DataSet) -
     """A network trained by a recipe of its own ends as one trained by an evaluator with these settings."""
     context = Context(tmp_path, inputs=digits.inputs, outputs=digits.outputs, data=digits)
     network = SPACE.sample(0).network
-    own = {"optimizer": "sgd", "lr": 0.05, "label_smoothing": 0.0}
+    own: dict[str, Any] = {"optimizer": "sgd", "lr": 0.05, "label_smoothing": 0.0}
     joint = attempt(create("training", {"epochs": 1}), Proposal(Trained(network, PartialRecipe(**own)), "d"), context)
     alone = attempt(create("training", {"epochs": 1, **own}), Proposal(network, "d"), context)
     other = attempt(create("training", {"epochs": 1}), Proposal(network, "d"), context)

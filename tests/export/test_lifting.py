@@ -88,7 +88,7 @@ def test_every_registered_part_is_exported_and_verified(tmp_path: Path) -> None:
     found: set[str] = set()
     chosen = []
     for subject in subjects:
-        mine = {f"{part.family}/{part.name}" for part in parts_in(subject.architecture)}
+        mine = {f"{part.family}/{part.name}" for part in parts_in(subject.architecture) if part.family in PACKAGES}
         if mine - found:
             found |= mine
             chosen.append(subject)
