@@ -92,6 +92,7 @@ class ModelBasedSearch(Controller):
         self._told: list[_Told] = []
         self._place: dict[str, int] = {}
         self._genes: dict[str, tuple[int, ...]] = {}
+        self._under_way: dict[str, tuple[int, ...]] = {}
         self._best: list[int] = []
         self._parents: list[list[tuple[str, str]]] = []
         # What follows is derived from the history when it is needed, and kept.
@@ -105,6 +106,7 @@ class ModelBasedSearch(Controller):
             values = (*member.losses, *(member.values[constraint.metric] for constraint in self.constraints))
         digest = evaluation.proposal.digest
         self._place[digest] = len(self._told)
+        self._under_way.pop(digest, None)
         self._told.append(_Told(self._genes[digest], values, member is not None and member.excess == 0))
         if any(one.digest == digest for one in self.archive.front):
             self._best.append(len(self._told) - 1)
@@ -117,6 +119,7 @@ class ModelBasedSearch(Controller):
     def _remember(self, proposal: Proposal) -> None:
         super()._remember(proposal)
         self._genes[proposal.digest] = self.space.genes(proposal.architecture)
+        self._under_way[proposal.digest] = self._genes[proposal.digest]
 
     def propose(self, rng: Random) -> Proposal:
         observed = self._models() if self._asked >= self._start else None
@@ -185,7 +188,7 @@ class ModelBasedSearch(Controller):
         return np.asarray(1 - (alike @ failed + failed.mean()) / (alike.sum(axis=1) + 1.0))
 
     def _waiting(self) -> Genes:
-        under_way = [genes for digest, genes in self._genes.items() if digest not in self._place][-WAITING:]
+        under_way = list(self._under_way.values())[-WAITING:]
         return np.array(under_way, dtype=np.int64).reshape(len(under_way), len(self.space.decisions))
 
     def _models(self) -> tuple[list[_Told], list[Observed]] | None:
