@@ -12,7 +12,7 @@ from search_spaces.space import SearchSpace
     "pareto-evolution", source="Efficient Multi-objective Neural Architecture Search via Lamarckian Evolution"
 )
 class ParetoEvolution(Controller):
-    """A steady-state evolution whose population is the front itself; the default with several objectives.
+    """A steady-state evolution whose population is the front itself; `auto` takes it for large budgets.
 
     Args:
         start: random candidates before the first mutation.
