@@ -128,7 +128,7 @@ def test_a_timing_process_that_takes_too_long_is_killed() -> None:
         start = time.perf_counter()
         with pytest.raises(TimingTimedOut, match="longer than 1 s"):
             timer.ask({**request(timer), "plan": {"cap_s": 20, "patience_s": 20, "least_s": 20}}, 1)
-        assert time.perf_counter() - start < 3
+        assert time.perf_counter() - start < 15
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
 

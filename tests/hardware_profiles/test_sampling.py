@@ -90,7 +90,7 @@ def spin(seconds: float) -> None:
 def test_stops_at_the_cap_when_the_figure_stays_uncertain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sampling, "_switches", lambda: 0)  # whatever else runs on this machine
     calls = iter(range(10**9))
-    plan = sampling.Plan(cap_s=0.5, patience_s=3.0, target=0.0, least_s=0.1)
+    plan = sampling.Plan(cap_s=0.5, patience_s=60.0, target=0.0, least_s=0.1)
     start = time.perf_counter()
     found, stopped, rounds = sampling.sample(
         lambda: spin(0.0005 + 0.0001 * (next(calls) % 7)), lambda: spin(0.0001), plan, 1e9, lambda: True
@@ -98,7 +98,7 @@ def test_stops_at_the_cap_when_the_figure_stays_uncertain(monkeypatch: pytest.Mo
     assert stopped == "cap"
     assert not found.corrected
     assert rounds > 10
-    assert time.perf_counter() - start < 2.5
+    assert time.perf_counter() - start < 30
 
 
 def test_stops_after_patience_when_the_host_is_never_quiet() -> None:
