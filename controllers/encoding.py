@@ -8,26 +8,70 @@ import numpy as np
 import numpy.typing as npt
 
 from search_spaces.decisions import INACTIVE, Decision
+from search_spaces.space import SearchSpace
 
 Floats = npt.NDArray[np.float64]
+SAMPLED = 300
+"""Random architectures from which the scale of traits is taken."""
 
 
 @dataclass(frozen=True)
 class Vectors:
-    """Encoded architectures, one per row: `hot` columns are zeros and ones, `counts` are centred numbers."""
+    """Encoded architectures, one per row: `hot` columns are zeros and ones, the others numbers."""
 
     hot: Floats
     counts: Floats
+    traits: Floats
 
     def __len__(self) -> int:
         return len(self.hot)
 
     def __getitem__(self, rows: Any) -> "Vectors":
-        return Vectors(self.hot[rows], self.counts[rows])
+        return Vectors(self.hot[rows], self.counts[rows], self.traits[rows])
 
     def joined(self, other: "Vectors") -> "Vectors":
         """These rows, then the other's."""
-        return Vectors(np.concatenate([self.hot, other.hot]), np.concatenate([self.counts, other.counts]))
+        return Vectors(
+            np.concatenate([self.hot, other.hot]),
+            np.concatenate([self.counts, other.counts]),
+            np.concatenate([self.traits, other.traits]),
+        )
+
+
+class Traits:
+    """The traits that a space's architectures have, on a common scale: (n, traits) with mean 0, length 1 on average.
+
+    Which traits there are, and how they vary, is taken from random architectures.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        self._space = space
+        rows = [space.traits(space.sample(seed)) for seed in range(SAMPLED)]
+        self._names = sorted({name for row in rows for name in row})
+        table = np.array([[row.get(name, 0.0) for name in self._names] for row in rows]).reshape(SAMPLED, -1)
+        self._mean = table.mean(axis=0)
+        spread = table.std(axis=0)
+        self._scale = np.where(spread > 0, spread, np.inf) * max(int((spread > 0).sum()), 1) ** 0.5
+        self._known: dict[bytes, Floats] = {}
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def of(self, genes: npt.NDArray[np.int64]) -> Floats:
+        """The traits of genes, (n, decisions); each architecture's are worked out once."""
+        if not self._names:
+            return np.zeros((len(genes), 0))
+        rows = [self._row(row) for row in genes]
+        return np.array(rows).reshape(len(rows), len(self._names))
+
+    def _row(self, genes: npt.NDArray[np.int64]) -> Floats:
+        key = genes.tobytes()
+        known = self._known.get(key)
+        if known is None:
+            found = self._space.traits(self._space.architecture(tuple(genes.tolist())))
+            values = np.array([found.get(name, 0.0) for name in self._names])
+            known = self._known[key] = (values - self._mean) / self._scale
+        return known
 
 
 class Encoding:
@@ -38,9 +82,10 @@ class Encoding:
       distance lies between 0 (equal) and 1.
     - `counts`: how often each option was chosen over all decisions that have the same options, wherever they stand:
       what a network costs hangs on that more than on the place.
+    - `traits`: what the space itself says of its architectures.
     """
 
-    def __init__(self, decisions: Sequence[Decision]) -> None:
+    def __init__(self, decisions: Sequence[Decision], traits: Traits | None = None) -> None:
         options = np.array([len(decision.options) for decision in decisions], dtype=np.intp)
         numbers = [i for i, d in enumerate(decisions) if d.ordered and len(d.options) > 2]
         self.decisions = len(decisions)
@@ -55,13 +100,16 @@ class Encoding:
         self.owners = np.concatenate([self._owner, self._step_owner])
         self.weights = np.concatenate([0.5 * share[self._owner], 0.5 / (options[self._step_owner] - 1)])
         self._tally = _tally(decisions, self._owner, self._option)
+        self._traits = traits
+        self.traits = 0 if traits is None else len(traits)
 
     def encode(self, genes: npt.NDArray[np.int64]) -> Vectors:
         """The vectors of genes, (n, decisions)."""
         chosen = genes[:, self._owner] == self._option
         steps = self._ranks[self._step_owner, genes[:, self._step_owner] + 1] >= self._step
         hot = np.concatenate([chosen, steps], axis=1, dtype=np.float64)
-        return Vectors(hot, hot[:, : len(self._option)] @ self._tally)
+        traits = np.zeros((len(genes), 0)) if self._traits is None else self._traits.of(genes)
+        return Vectors(hot, hot[:, : len(self._option)] @ self._tally, traits)
 
     def distance(self, left: Vectors, right: Vectors, weights: Floats) -> Floats:
         """The decisions' distances, summed with these weights: (len(left), len(right))."""

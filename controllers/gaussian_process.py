@@ -6,21 +6,24 @@ from scipy.optimize import minimize
 
 from controllers.encoding import Encoding, Floats, Vectors
 
-ADDITIVE, COUNTED, JOINT, NOISE, RATES = 0, 1, 2, 3, 4
-"""Places of the hyper-parameters, logarithms all: three shares of variance, the noise's, and a rate per decision."""
+ADDITIVE, COUNTED, TRAITS, JOINT, ALIKE, NOISE, REACH, RATES = range(8)
+"""Places of the hyper-parameters, logarithms all: five shares of variance, the noise's, and the rates at which the
+joint effects fall, of traits and then of each decision."""
+OFF = -13.0
 JITTER = 1e-6
 STEPS = 15
 """Of the optimizer, in a fit."""
 
 
 class GaussianProcess:
-    """Values of architectures as the sum of three effects.
+    """Values of architectures as the sum of several effects.
 
     - Additive: each decision has its own effect (a linear kernel on equal options).
     - Counted: each option has its own effect, wherever it is chosen.
     - Joint: decisions act together; the kernel falls exponentially in a weighted Hamming distance, and how fast it
       falls with each decision is fitted ("Think Global and Act Local: Bayesian Optimisation over High-Dimensional
       Categorical and Mixed Search Spaces").
+    - Traits: each has its own effect, and those of alike traits are alike, where the space has any.
 
     Hyper-parameters maximise the likelihood times a prior, from the same start in every fit.
     """
@@ -28,52 +31,69 @@ class GaussianProcess:
     def __init__(self, encoding: Encoding) -> None:
         self._encoding = encoding
         rates = np.full(encoding.decisions, 0.25 * min(1.0, 6 / max(encoding.decisions, 1)))
-        self._prior = np.log(np.concatenate([[0.5, 0.3, 0.5, 1e-3], rates]))
-        self._spread = np.concatenate([[1.0, 1.0, 1.0, 1.5], np.ones(encoding.decisions)])
+        self._prior = np.log(np.concatenate([[0.5, 0.3, 0.3, 0.5, 0.5, 1e-3, 0.5], rates]))
+        self._spread = np.ones(len(self._prior))
+        self._spread[NOISE] = 1.5
+        self._bounds = [(OFF, 4.0)] * REACH + [(-8.0, 3.0)] * (1 + encoding.decisions)
+        if not encoding.traits:
+            for effect in (TRAITS, ALIKE):
+                self._prior[effect], self._bounds[effect] = OFF, (OFF, OFF)
         self._settings = self._prior
 
     def fit(self, vectors: Vectors, values: Floats) -> None:
         """Find the hyper-parameters; values have mean 0 and deviation 1."""
-        additive, counted = self._additive(vectors, vectors), vectors.counts @ vectors.counts.T
-        bounds = [(-13.0, 4.0)] * RATES + [(-8.0, 3.0)] * self._encoding.decisions
+        linear = self._linear(vectors, vectors)
+        apart = _apart(vectors.traits, vectors.traits)
 
         def cost(settings: Floats) -> tuple[float, Floats]:
-            return self._cost(settings, vectors, values, additive, counted)
+            return self._cost(settings, vectors, values, linear, apart)
 
-        found = minimize(cost, self._prior, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": STEPS})
+        options = {"maxiter": STEPS}
+        found = minimize(cost, self._prior, jac=True, method="L-BFGS-B", bounds=self._bounds, options=options)
         self._settings = found.x
 
     def kernel(self, left: Vectors, right: Vectors) -> Floats:
         """The covariance of the values of architectures: (len(left), len(right))."""
-        shares = np.exp(self._settings[:RATES])
-        joint = np.exp(-self._encoding.distance(left, right, np.exp(self._settings[RATES:])))
-        counted = left.counts @ right.counts.T
-        return np.asarray(
-            shares[ADDITIVE] * self._additive(left, right) + shares[COUNTED] * counted + shares[JOINT] * joint
-        )
+        shares, reach, rates = self._exponents(self._settings)
+        found = shares[JOINT] * np.exp(-self._encoding.distance(left, right, rates))
+        if self._encoding.traits:
+            found += shares[ALIKE] * np.exp(-reach * _apart(left.traits, right.traits))
+        for share, matrix in zip(shares, self._linear(left, right), strict=False):
+            found += share * matrix
+        return np.asarray(found)
 
     def variance(self, vectors: Vectors) -> Floats:
         """The kernel's diagonal."""
-        shares = np.exp(self._settings[:RATES])
-        counted = (vectors.counts**2).sum(axis=1)
-        return np.asarray(shares[ADDITIVE] + shares[COUNTED] * counted + shares[JOINT])
+        shares, _, _ = self._exponents(self._settings)
+        counted, straight = (vectors.counts**2).sum(axis=1), (vectors.traits**2).sum(axis=1)
+        whole = shares[ADDITIVE] + shares[JOINT] + (shares[ALIKE] if self._encoding.traits else 0.0)
+        return np.asarray(whole + shares[COUNTED] * counted + shares[TRAITS] * straight)
 
     @property
     def noise(self) -> float:
         """The variance of what no decision explains."""
         return float(np.exp(self._settings[NOISE])) + JITTER
 
-    def _additive(self, left: Vectors, right: Vectors) -> Floats:
+    @staticmethod
+    def _exponents(settings: Floats) -> tuple[Floats, float, Floats]:
+        """Shares of variance, the rate of traits, the rates of decisions."""
+        return np.exp(settings[:REACH]), float(np.exp(settings[REACH])), np.exp(settings[RATES:])
+
+    def _linear(self, left: Vectors, right: Vectors) -> list[Floats]:
+        """The kernels that have no rates: ADDITIVE, COUNTED, TRAITS."""
         count = max(self._encoding.decisions, 1)
-        return 1.0 - self._encoding.distance(left, right, np.full(self._encoding.decisions, 1.0 / count))
+        additive = 1.0 - self._encoding.distance(left, right, np.full(self._encoding.decisions, 1.0 / count))
+        return [additive, left.counts @ right.counts.T, left.traits @ right.traits.T]
 
     def _cost(
-        self, settings: Floats, vectors: Vectors, values: Floats, additive: Floats, counted: Floats
+        self, settings: Floats, vectors: Vectors, values: Floats, linear: list[Floats], apart: Floats
     ) -> tuple[float, Floats]:
         """The negative logarithm of likelihood times prior, and its gradient."""
-        shares, rates = np.exp(settings[:RATES]), np.exp(settings[RATES:])
-        joint = np.exp(-self._encoding.distance(vectors, vectors, rates))
-        kernel = shares[ADDITIVE] * additive + shares[COUNTED] * counted + shares[JOINT] * joint
+        shares, reach, rates = self._exponents(settings)
+        joint = shares[JOINT] * np.exp(-self._encoding.distance(vectors, vectors, rates))
+        alike = shares[ALIKE] * np.exp(-reach * apart)
+        effects = [*(share * matrix for share, matrix in zip(shares, linear, strict=False)), joint, alike]
+        kernel = np.sum(effects, axis=0)
         kernel[np.diag_indices_from(kernel)] += shares[NOISE] + JITTER
         factor = np.linalg.cholesky(kernel)
         inverse = cho_solve((factor, True), np.eye(len(values)))
@@ -82,12 +102,17 @@ class GaussianProcess:
         cost = 0.5 * values @ weights + np.log(np.diag(factor)).sum() + 0.5 * away @ away
         outer = 0.5 * (inverse - np.outer(weights, weights))
         slope = np.empty_like(settings)
-        slope[ADDITIVE] = shares[ADDITIVE] * (outer * additive).sum()
-        slope[COUNTED] = shares[COUNTED] * (outer * counted).sum()
-        slope[JOINT] = shares[JOINT] * (outer * joint).sum()
+        slope[:NOISE] = [(outer * effect).sum() for effect in effects]
         slope[NOISE] = shares[NOISE] * np.trace(outer)
-        slope[RATES:] = -rates * self._encoding.gradient(vectors, shares[JOINT] * outer * joint)
+        slope[REACH] = -reach * (outer * alike * apart).sum()
+        slope[RATES:] = -rates * self._encoding.gradient(vectors, outer * joint)
         return float(cost), slope + away / self._spread
+
+
+def _apart(left: Floats, right: Floats) -> Floats:
+    """The squared distances between rows: (len(left), len(right))."""
+    squares = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)
+    return np.asarray(np.maximum(squares - 2 * left @ right.T, 0.0))
 
 
 class Observed:

@@ -13,7 +13,7 @@ from threadpoolctl import ThreadpoolController
 
 from archfront.contracts import Constraint, Evaluation, Objective, Proposal, WrongUse
 from controllers.base import CONTROLLERS, Controller
-from controllers.encoding import Encoding, Floats, Vectors
+from controllers.encoding import Encoding, Floats, Traits, Vectors
 from controllers.gaussian_process import GaussianProcess, Observed
 from controllers.hypervolume_gain import gain
 from controllers.warping import Warping
@@ -226,7 +226,7 @@ class ModelBasedSearch(Controller):
 
     @cached_property
     def _encoding(self) -> Encoding:
-        return Encoding(self.space.decisions)
+        return Encoding(self.space.decisions, Traits(self.space))
 
     def _block(self, count: int) -> int:
         """When those that the models take were last chosen anew."""

@@ -72,6 +72,14 @@ class Part:
         """The one spelling for all parts that build the same network; most parts have only one."""
         return self
 
+    def traits(self) -> dict[str, float]:
+        """Numbers that say what the network is like beyond its decisions one by one; what isn't named counts as 0.
+
+        Controllers that model candidates see them, too: of a graph, for example, what lies on its paths. They must be
+        had from the fields alone, in microseconds. Most parts have none.
+        """
+        return {}
+
     def bare(self) -> "Part":
         """What is built of this architecture: itself, unless it holds the network beside something else."""
         return self

@@ -92,6 +92,10 @@ class SearchSpace(ABC):
             return False
         return True
 
+    def traits(self, architecture: Any) -> dict[str, float]:
+        """Numbers that say what the architecture is like beyond its decisions one by one (`Part.traits`)."""
+        return architecture.traits() if isinstance(architecture, Part) else {}
+
     def digest(self, architecture: Any) -> str:
         """The identity of the network: equal for two spellings of one."""
         return canonical.digest(architecture)

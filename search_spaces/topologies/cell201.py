@@ -1,6 +1,8 @@
 """The networks of NAS-Bench-201: one cell of four nodes and six operations, stacked in three stages."""
 
+from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import torch
@@ -8,6 +10,10 @@ from torch import nn
 
 from search_spaces.errors import SpaceError
 from search_spaces.parts import Part, part, slot
+
+EDGES = ("0-1", "0-2", "1-2", "0-3", "1-3", "2-3")
+PATHS = (("0-3",), ("0-1", "1-3"), ("0-2", "2-3"), ("0-1", "1-2", "2-3"))
+"""From the input to the output of a cell, edge by edge."""
 
 
 def normed_conv(channels: int, width: int, stride: int) -> nn.Module:
@@ -18,7 +24,7 @@ def normed_conv(channels: int, width: int, stride: int) -> nn.Module:
 class Cell(nn.Module):
     """Node 0 is the input; each later node is the sum of one operation of every earlier node; the last is the output.
 
-    `operations` are those of the edges 0-1, 0-2, 1-2, 0-3, 1-3, 2-3.
+    `operations` are in the order of `EDGES`.
     """
 
     def __init__(self, operations: list[nn.Module]) -> None:
@@ -72,7 +78,7 @@ class Cell201(Part):
 
     @property
     def operations(self) -> tuple[Any, ...]:
-        """The operations in the order of the edges 0-1, 0-2, 1-2, 0-3, 1-3, 2-3."""
+        """The operations in the order of `EDGES`."""
         return (self.op_0_1, self.op_0_2, self.op_1_2, self.op_0_3, self.op_1_3, self.op_2_3)
 
     @property
@@ -85,6 +91,28 @@ class Cell201(Part):
     def key(self) -> dict[str, str]:
         """The column and value that find the cell's row in a table of the benchmark."""
         return {"arch_str": self.arch_str}
+
+    def traits(self) -> dict[str, float]:
+        """How often each operation lies on a path from the input to the output, and how long the paths are.
+
+        Paths are what "A Study on Encodings for Neural Architecture Search" compares cells by. Convolutions are
+        counted, since they make a path deep; an operation that leads nowhere counts for nothing.
+        """
+        edges = dict(zip(EDGES, (operation.name for operation in self.operations), strict=True))
+        paths = [path for path in PATHS if all(edges[edge] != "none" for edge in path)]
+        found: dict[str, float] = Counter(f"live {edges[edge]}" for edge in set(chain(*paths)))
+        on = [Counter(edges[edge] for edge in path) for path in paths]
+        deep = [path["nor_conv_1x1"] + path["nor_conv_3x3"] for path in on]
+        if not paths:
+            return found
+        return found | {
+            "paths": len(paths),
+            "convolutions": sum(deep),
+            "deepest": max(deep),
+            "shallowest": min(deep),
+            "most 3x3": max(path["nor_conv_3x3"] for path in on),
+            "least pooling": min(path["avg_pool_3x3"] for path in on),
+        }
 
     def parts_at(self, inputs: tuple[int, int, int]) -> Iterator[tuple[str, Any, tuple[int, int, int]]]:
         edges = ("op_0_1", "op_0_2", "op_1_2", "op_0_3", "op_1_3", "op_2_3")

@@ -34,6 +34,9 @@ class Trained(Part):
     def bare(self) -> Part:
         return self.network
 
+    def traits(self) -> dict[str, float]:
+        return dict(self.network.traits())
+
     def key(self) -> Any:
         return self.network.key()
 

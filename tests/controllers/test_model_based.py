@@ -9,12 +9,14 @@ from scipy.optimize import check_grad
 
 from archfront.contracts import Constraint, Evaluation, Metric, Objective, Proposal, Status, WrongUse
 from controllers import CONTROLLERS
-from controllers.encoding import Encoding
-from controllers.gaussian_process import GaussianProcess, Observed
+from controllers.encoding import Encoding, Traits
+from controllers.gaussian_process import ALIKE, OFF, RATES, GaussianProcess, Observed, _apart
 from controllers.hypervolume_gain import gain
 from controllers.model_based import last_fit
 from controllers.warping import Warping
 from search_spaces.decisions import Decision
+from search_spaces.spaces import get_space
+from search_spaces.spaces.cell201 import from_arch_str
 from search_spaces.table import TableSpace
 
 DECISIONS = (
@@ -74,18 +76,53 @@ def test_predictions_are_the_textbook_ones_however_the_observations_came():
 
 
 def test_the_likelihoods_gradient_is_its_derivative():
-    process, vectors, values, _ = observed(15)
-    additive, counted = process._additive(vectors, vectors), vectors.counts @ vectors.counts.T
+    space = get_space("cell201")
+    encoding = Encoding(space.decisions, Traits(space))
+    vectors = encoding.encode(np.array([space.genes(space.sample(seed)) for seed in range(15)]))
+    process, values = GaussianProcess(encoding), np.sin(np.arange(15.0))
+    linear, apart = process._linear(vectors, vectors), _apart(vectors.traits, vectors.traits)
     at = process._prior + np.linspace(-0.5, 0.5, len(process._prior))
-    costs = [lambda x, i=i: process._cost(x, vectors, values, additive, counted)[i] for i in (0, 1)]
+    costs = [lambda x, i=i: process._cost(x, vectors, values, linear, apart)[i] for i in (0, 1)]
     assert check_grad(costs[0], costs[1], at) < 1e-3
+
+
+def test_the_kernel_that_is_fitted_is_the_one_that_predicts():
+    space = get_space("cell201")
+    encoding = Encoding(space.decisions, Traits(space))
+    vectors = encoding.encode(np.array([space.genes(space.sample(seed)) for seed in range(12)]))
+    process = GaussianProcess(encoding)
+    rows = [[process.kernel(vectors[[i]], vectors[[j]])[0, 0] for j in range(12)] for i in range(12)]
+    assert np.allclose(process.kernel(vectors, vectors), rows)
+    assert np.allclose(process.variance(vectors), np.diag(rows))
+
+
+def test_traits_have_one_scale_and_tell_spellings_from_networks():
+    space = get_space("cell201")
+    encoding = Encoding(space.decisions, Traits(space))
+    genes = np.array([space.genes(space.sample(seed)) for seed in range(400)])
+    traits = encoding.encode(genes).traits
+    assert traits.shape == (400, encoding.traits) and abs((traits**2).sum(axis=1).mean() - 1) < 0.1
+    dead = ["|nor_conv_3x3~0|+|none~0|none~1|+|avg_pool_3x3~0|none~1|none~2|"] * 2
+    dead[1] = dead[1].replace("|nor_conv_3x3~0|", "|none~0|")
+    alike = encoding.encode(np.array([space.genes(from_arch_str(text)) for text in dead])).traits
+    assert np.allclose(alike[0], alike[1])
+
+
+def test_spaces_without_traits_are_modelled_without():
+    rows = TableSpace("rows", ["a", "b"], [(a, b) for a in range(4) for b in range(4)])
+    encoding = Encoding(rows.decisions, Traits(rows))
+    vectors = encoding.encode(np.array([rows.genes(row) for row in rows.enumerate()]))
+    process = GaussianProcess(encoding)
+    process.fit(vectors, np.linspace(-1, 1, 16))
+    assert encoding.traits == 0 and process._settings[ALIKE] == OFF
+    assert np.allclose(process.variance(vectors), np.diag(process.kernel(vectors, vectors)))
 
 
 def test_fitting_finds_the_decisions_that_act_together():
     encoding = Encoding(DECISIONS)
     process = GaussianProcess(encoding)
     process.fit(encoding.encode(GENES), np.where(GENES[:, 1] == GENES[:, 3], 1.0, -1.0))
-    rates = np.exp(process._settings[4:])
+    rates = np.exp(process._settings[RATES:])
     assert min(rates[1], rates[3]) > 3 * max(rates[0], rates[2])
 
 
