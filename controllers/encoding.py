@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from search_spaces.decisions import INACTIVE, Decision
+from search_spaces.decisions import Decision
 from search_spaces.space import SearchSpace
 
 Floats = npt.NDArray[np.float64]
@@ -77,9 +77,9 @@ class Traits:
 class Encoding:
     """The genes of a space as vectors.
 
-    - `hot`: per decision one column per option, and one for being inactive; for a decision among three or more numbers
-      also one per step of its scale, so that near numbers are near. The columns of a decision weigh so that its
-      distance lies between 0 (equal) and 1.
+    - `hot`: per decision one column per option; for a decision among three or more numbers also one per step of its
+      scale, so that near numbers are near. The columns of a decision weigh so that its distance lies between 0 (equal)
+      and 1. One that is inactive is half way from any option: that it is says its parent's distance already.
     - `counts`: how often each option was chosen over all decisions that have the same options, wherever they stand:
       what a network costs hangs on that more than on the place.
     - `traits`: what the space itself says of its architectures.
@@ -89,8 +89,8 @@ class Encoding:
         options = np.array([len(decision.options) for decision in decisions], dtype=np.intp)
         numbers = [i for i, d in enumerate(decisions) if d.ordered and len(d.options) > 2]
         self.decisions = len(decisions)
-        self._owner = np.repeat(np.arange(len(options)), options + 1)
-        self._option = np.concatenate([np.arange(0), *[np.arange(INACTIVE, count) for count in options]])
+        self._owner = np.repeat(np.arange(len(options)), options)
+        self._option = np.concatenate([np.arange(0), *[np.arange(count) for count in options]])
         self._step_owner = np.repeat(np.array(numbers, dtype=np.intp), options[numbers] - 1)
         self._step = np.concatenate([np.arange(0), *[np.arange(1, options[i]) for i in numbers]])
         self._ranks = np.full((len(options), int(options.max(initial=0)) + 1), -1)
@@ -117,6 +117,11 @@ class Encoding:
         weighted = left.hot * scale
         found = weighted.sum(axis=1)[:, None] + right.hot @ scale - 2 * (weighted @ right.hot.T)
         return np.maximum(found, 0.0)
+
+    def linear(self, left: Vectors, right: Vectors) -> list[Floats]:
+        """The share of decisions that are equal, and the products of counts and of traits: (len(left), len(right))."""
+        equal = 1.0 - self.distance(left, right, np.full(self.decisions, 1.0 / max(self.decisions, 1)))
+        return [equal, left.counts @ right.counts.T, left.traits @ right.traits.T]
 
     def gradient(self, vectors: Vectors, outer: Floats) -> Floats:
         """Per decision, the sum over all pairs of its distance times `outer`, a symmetric (n, n)."""

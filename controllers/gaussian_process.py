@@ -1,5 +1,7 @@
 """A Gaussian process over architectures, whose kernel is fitted to what was observed."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.optimize import minimize
@@ -42,7 +44,7 @@ class GaussianProcess:
 
     def fit(self, vectors: Vectors, values: Floats) -> None:
         """Find the hyper-parameters; values have mean 0 and deviation 1."""
-        linear = self._linear(vectors, vectors)
+        linear = self._encoding.linear(vectors, vectors)
         apart = _apart(vectors.traits, vectors.traits)
 
         def cost(settings: Floats) -> tuple[float, Floats]:
@@ -52,13 +54,16 @@ class GaussianProcess:
         found = minimize(cost, self._prior, jac=True, method="L-BFGS-B", bounds=self._bounds, options=options)
         self._settings = found.x
 
-    def kernel(self, left: Vectors, right: Vectors) -> Floats:
-        """The covariance of the values of architectures: (len(left), len(right))."""
+    def kernel(self, left: Vectors, right: Vectors, linear: Sequence[Floats] = ()) -> Floats:
+        """The covariance of the values of architectures: (len(left), len(right)).
+
+        `linear` are the encoding's linear kernels, where they are known already.
+        """
         shares, reach, rates = self._exponents(self._settings)
         found = shares[JOINT] * np.exp(-self._encoding.distance(left, right, rates))
         if self._encoding.traits:
             found += shares[ALIKE] * np.exp(-reach * _apart(left.traits, right.traits))
-        for share, matrix in zip(shares, self._linear(left, right), strict=False):
+        for share, matrix in zip(shares, linear or self._encoding.linear(left, right), strict=False):
             found += share * matrix
         return np.asarray(found)
 
@@ -68,6 +73,10 @@ class GaussianProcess:
         counted, straight = (vectors.counts**2).sum(axis=1), (vectors.traits**2).sum(axis=1)
         whole = shares[ADDITIVE] + shares[JOINT] + (shares[ALIKE] if self._encoding.traits else 0.0)
         return np.asarray(whole + shares[COUNTED] * counted + shares[TRAITS] * straight)
+
+    def linear(self, left: Vectors, right: Vectors) -> list[Floats]:
+        """The kernels that have no hyper-parameters, which all processes of an encoding share."""
+        return self._encoding.linear(left, right)
 
     @property
     def noise(self) -> float:
@@ -79,14 +88,8 @@ class GaussianProcess:
         """Shares of variance, the rate of traits, the rates of decisions."""
         return np.exp(settings[:REACH]), float(np.exp(settings[REACH])), np.exp(settings[RATES:])
 
-    def _linear(self, left: Vectors, right: Vectors) -> list[Floats]:
-        """The kernels that have no rates: ADDITIVE, COUNTED, TRAITS."""
-        count = max(self._encoding.decisions, 1)
-        additive = 1.0 - self._encoding.distance(left, right, np.full(self._encoding.decisions, 1.0 / count))
-        return [additive, left.counts @ right.counts.T, left.traits @ right.traits.T]
-
     def _cost(
-        self, settings: Floats, vectors: Vectors, values: Floats, linear: list[Floats], apart: Floats
+        self, settings: Floats, vectors: Vectors, values: Floats, linear: Sequence[Floats], apart: Floats
     ) -> tuple[float, Floats]:
         """The negative logarithm of likelihood times prior, and its gradient."""
         shares, reach, rates = self._exponents(settings)
@@ -116,12 +119,15 @@ def _apart(left: Floats, right: Floats) -> Floats:
 
 
 class Observed:
-    """Architectures whose values are known, and how they hang together under a process."""
+    """Architectures of which values are known, and how they hang together under a process for each kind of value."""
 
-    def __init__(self, process: GaussianProcess, vectors: Vectors, kernel: Floats | None = None) -> None:
-        self._process, self._vectors = process, vectors
-        self._kernel = process.kernel(vectors, vectors) if kernel is None else kernel
-        self._factor = np.linalg.cholesky(self._kernel + process.noise * np.eye(len(vectors)))
+    def __init__(
+        self, processes: Sequence[GaussianProcess], vectors: Vectors, kernels: Sequence[Floats] | None = None
+    ) -> None:
+        self._processes, self._vectors = processes, vectors
+        self._kernels = kernels or self._across(vectors, vectors)
+        noisy = [kernel + one.noise * np.eye(len(vectors)) for one, kernel in zip(processes, self._kernels, strict=True)]
+        self._factors = [np.linalg.cholesky(kernel) for kernel in noisy]
 
     def __len__(self) -> int:
         return len(self._vectors)
@@ -129,13 +135,26 @@ class Observed:
     def joined(self, vectors: Vectors) -> "Observed":
         """These architectures, and others."""
         every = self._vectors.joined(vectors)
-        rows = self._process.kernel(vectors, every)
-        kernel = np.block([[self._kernel, rows[:, : len(self)].T], [rows]])
-        return Observed(self._process, every, kernel)
+        kernels = [
+            np.block([[known, rows[:, : len(self)].T], [rows]])
+            for known, rows in zip(self._kernels, self._across(vectors, every), strict=True)
+        ]
+        return Observed(self._processes, every, kernels)
 
     def predict(self, values: Floats, vectors: Vectors) -> tuple[Floats, Floats]:
-        """Mean and variance, without noise, of other architectures' values, given the values of these."""
-        across = self._process.kernel(vectors, self._vectors)
-        solved = solve_triangular(self._factor, across.T, lower=True, check_finite=False)
-        variance = self._process.variance(vectors) - (solved**2).sum(axis=0)
-        return across @ cho_solve((self._factor, True), values), np.maximum(variance, 1e-10)
+        """Means and variances, without noise, of other architectures' values: (processes, len(vectors)) each.
+
+        `values` are those of the known architectures: (processes, len(self)).
+        """
+        means, variances = [], []
+        across = self._across(vectors, self._vectors)
+        for process, factor, rows, known in zip(self._processes, self._factors, across, values, strict=True):
+            solved = solve_triangular(factor, rows.T, lower=True, check_finite=False)
+            means.append(rows @ cho_solve((factor, True), known))
+            variances.append(process.variance(vectors) - (solved**2).sum(axis=0))
+        return np.array(means), np.maximum(variances, 1e-10)
+
+    def _across(self, left: Vectors, right: Vectors) -> list[Floats]:
+        """Each process's kernel; what they have in common is worked out once."""
+        linear = self._processes[0].linear(left, right)
+        return [process.kernel(left, right, linear) for process in self._processes]

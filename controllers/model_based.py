@@ -97,7 +97,8 @@ class ModelBasedSearch(Controller):
         self._parents: list[list[tuple[str, str]]] = []
         # What follows is derived from the history when it is needed, and kept.
         self._litters: dict[int, dict[tuple[int, ...], list[str]]] = {}
-        self._observed: tuple[tuple[int, int], list[int], list[Observed]] | None = None
+        self._processes: tuple[int, list[GaussianProcess]] | None = None
+        self._observed: tuple[tuple[int, int], list[int], Observed] | None = None
 
     def observe(self, evaluation: Evaluation) -> None:
         member = self.archive.member(evaluation)
@@ -138,33 +139,31 @@ class ModelBasedSearch(Controller):
 
     # -- beliefs -----------------------------------------------------------------------------------------------------
 
-    def _scores(self, candidates: Genes, told: list[_Told], models: list[Observed], rng: Random) -> Floats:
+    def _scores(self, candidates: Genes, told: list[_Told], observed: Observed, rng: Random) -> Floats:
         """What each candidate is expected to add, times how likely it is to be feasible; 1 for the best."""
         count = len(self.objectives)
         table = np.array([one.values for one in told if one.values is not None])
         vectors, waiting = self._encoding.encode(candidates), self._encoding.encode(self._waiting())
         draws = np.random.default_rng(rng.getrandbits(63))
-        guesses, pending, fences = [], [], []
+        warpings = [Warping(column) for column in table.T]
+        values = np.array([warping.forward(column) for warping, column in zip(warpings, table.T, strict=True)])
+        if len(waiting):
+            # What is under way counts as if it had turned out as expected: a batch mustn't crowd together.
+            expected = observed.predict(values, waiting)[0]
+            observed, values = observed.joined(waiting), np.concatenate([values, expected], axis=1)
+        means, variances = observed.predict(values, vectors)
         likely = self._success(vectors, told)
-        for column, model in enumerate(models):
-            warping = Warping(table[:, column])
-            values = warping.forward(table[:, column])
-            if len(waiting):
-                # What is under way counts as if it had turned out as expected: a batch mustn't crowd together.
-                expected = model.predict(values, waiting)[0]
-                model, values = model.joined(waiting), np.concatenate([values, expected])
-            mean, variance = model.predict(values, vectors)
-            if column >= count:
-                likely *= self._kept(self.constraints[column - count], warping, mean, variance)
-                continue
-            spread = np.sqrt(variance)[:, None] * draws.standard_normal((1, DRAWS))
-            guesses.append(warping.inverse(mean[:, None] + spread))
-            pending.append(warping.inverse(values[len(table) :]))
-            fences.append(warping.fence)
+        for column, constraint in enumerate(self.constraints, start=count):
+            likely *= self._kept(constraint, warpings[column], means[column], variances[column])
         feasible = np.array([one.values[:count] for one in told if one.feasible and one.values is not None])
         if not len(feasible):
             return likely
-        reference = _reference(feasible, np.array(fences))
+        guesses, pending = [], []
+        for mean, variance, warping, column in zip(means, variances, warpings[:count], values, strict=False):
+            spread = np.sqrt(variance)[:, None] * draws.standard_normal((1, DRAWS))
+            guesses.append(warping.inverse(mean[:, None] + spread))
+            pending.append(warping.inverse(column[len(table) :]))
+        reference = _reference(feasible, np.array([warping.fence for warping in warpings[:count]]))
         front = np.concatenate([feasible, np.stack(pending, axis=1)])
         scores = gain(np.stack(guesses, axis=-1), front, reference, draws).mean(axis=1) * likely
         # Rounded, so that what is equal but for the order of sums is equal.
@@ -191,7 +190,7 @@ class ModelBasedSearch(Controller):
         under_way = list(self._under_way.values())[-WAITING:]
         return np.array(under_way, dtype=np.int64).reshape(len(under_way), len(self.space.decisions))
 
-    def _models(self) -> tuple[list[_Told], list[Observed]] | None:
+    def _models(self) -> tuple[list[_Told], Observed] | None:
         """What the models take of what was told, and a fitted one per column of its values; None with too little."""
         moment = last_fit(len(self._told), self._start)
         chosen = self._selected(len(self._told))
@@ -201,17 +200,21 @@ class ModelBasedSearch(Controller):
             return None
         key = (moment, self._block(len(self._told)))
         if self._observed is None or self._observed[0] != key:
-            places = [i for i in self._selected(moment) if self._told[i].values is not None]
-            self._observed = (key, known, [Observed(process, self._vectors(known)) for process in self._fit(places)])
-        _, before, models = self._observed
+            self._observed = (key, known, Observed(self._fitted(moment), self._vectors(known)))
+        _, before, observed = self._observed
         if more := known[len(before) :]:
-            vectors = self._vectors(more)
-            models = [model.joined(vectors) for model in models]
-            self._observed = (key, known, models)
-        return told, models
+            observed = observed.joined(self._vectors(more))
+            self._observed = (key, known, observed)
+        return told, observed
+
+    def _fitted(self, moment: int) -> list[GaussianProcess]:
+        """A process per column of values, fitted to what the models took after so many evaluations."""
+        if self._processes is None or self._processes[0] != moment:
+            places = [i for i in self._selected(moment) if self._told[i].values is not None]
+            self._processes = (moment, self._fit(places))
+        return self._processes[1]
 
     def _fit(self, places: list[int]) -> list[GaussianProcess]:
-        """A process per column of values, fitted to what was told at these places."""
         table = np.array([self._told[i].values for i in places]).reshape(len(places), -1)
         processes = []
         for column in range(len(self.objectives) + len(self.constraints)):

@@ -100,7 +100,7 @@ class Cell201(Part):
         """
         edges = dict(zip(EDGES, (operation.name for operation in self.operations), strict=True))
         paths = [path for path in PATHS if all(edges[edge] != "none" for edge in path)]
-        found: dict[str, float] = Counter(f"live {edges[edge]}" for edge in set(chain(*paths)))
+        found: dict[str, float] = {**Counter(f"live {edges[edge]}" for edge in set(chain(*paths)))}
         on = [Counter(edges[edge] for edge in path) for path in paths]
         deep = [path["nor_conv_1x1"] + path["nor_conv_3x3"] for path in on]
         if not paths:

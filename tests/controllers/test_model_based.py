@@ -34,6 +34,8 @@ def distances(left, right):
     """Every decision's distance as the encoding's documentation says, one pair at a time."""
     rank = {0: 0, 1: 2, 2: 1}
     kind, width, extra, other = (float(a != b) for a, b in zip(left, right, strict=True))
+    if -1 in (left[2], right[2]):
+        extra /= 2  # an inactive one is half way from any option
     return [kind, 0.5 * width + 0.25 * abs(rank[left[1]] - rank[right[1]]), extra, other]
 
 
@@ -69,8 +71,8 @@ def test_predictions_are_the_textbook_ones_however_the_observations_came():
     inverse = np.linalg.inv(process.kernel(vectors, vectors) + process.noise * np.eye(20))
     across = process.kernel(rest, vectors)
     assert np.allclose(process.variance(rest), np.diag(process.kernel(rest, rest)))
-    for known in (Observed(process, vectors), Observed(process, vectors[:12]).joined(vectors[12:])):
-        mean, variance = known.predict(values, rest)
+    for known in (Observed([process], vectors), Observed([process], vectors[:12]).joined(vectors[12:])):
+        (mean,), (variance,) = known.predict(values[None], rest)
         assert np.allclose(mean, across @ inverse @ values, atol=1e-6)
         assert np.allclose(variance, process.variance(rest) - ((across @ inverse) * across).sum(axis=1), atol=1e-6)
 
@@ -80,7 +82,7 @@ def test_the_likelihoods_gradient_is_its_derivative():
     encoding = Encoding(space.decisions, Traits(space))
     vectors = encoding.encode(np.array([space.genes(space.sample(seed)) for seed in range(15)]))
     process, values = GaussianProcess(encoding), np.sin(np.arange(15.0))
-    linear, apart = process._linear(vectors, vectors), _apart(vectors.traits, vectors.traits)
+    linear, apart = encoding.linear(vectors, vectors), _apart(vectors.traits, vectors.traits)
     at = process._prior + np.linspace(-0.5, 0.5, len(process._prior))
     costs = [lambda x, i=i: process._cost(x, vectors, values, linear, apart)[i] for i in (0, 1)]
     assert check_grad(costs[0], costs[1], at) < 1e-3
