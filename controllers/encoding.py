@@ -38,6 +38,18 @@ class Vectors:
         )
 
 
+@dataclass(frozen=True)
+class Compared:
+    """Two sets of architectures, each of one with each of the other: (rows, columns) all.
+
+    `linear` are the share of decisions that are equal, the products of counts, and those of traits; `apart` are the
+    squared distances of traits.
+    """
+
+    linear: tuple[Floats, Floats, Floats]
+    apart: Floats
+
+
 class Traits:
     """The traits that a space's architectures have, on a common scale: (n, traits) with mean 0, length 1 on average.
 
@@ -118,10 +130,12 @@ class Encoding:
         found = weighted.sum(axis=1)[:, None] + right.hot @ scale - 2 * (weighted @ right.hot.T)
         return np.maximum(found, 0.0)
 
-    def linear(self, left: Vectors, right: Vectors) -> list[Floats]:
-        """The share of decisions that are equal, and the products of counts and of traits: (len(left), len(right))."""
+    def compared(self, left: Vectors, right: Vectors) -> "Compared":
+        """All that kernels need of two sets of architectures and that no weights change."""
         equal = 1.0 - self.distance(left, right, np.full(self.decisions, 1.0 / max(self.decisions, 1)))
-        return [equal, left.counts @ right.counts.T, left.traits @ right.traits.T]
+        traits = left.traits @ right.traits.T
+        squares = (left.traits**2).sum(axis=1)[:, None] + (right.traits**2).sum(axis=1)
+        return Compared((equal, left.counts @ right.counts.T, traits), np.maximum(squares - 2 * traits, 0.0))
 
     def gradient(self, vectors: Vectors, outer: Floats) -> Floats:
         """Per decision, the sum over all pairs of its distance times `outer`, a symmetric (n, n)."""

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.optimize import minimize
 
-from controllers.encoding import Encoding, Floats, Vectors
+from controllers.encoding import Compared, Encoding, Floats, Vectors
 
 ADDITIVE, COUNTED, TRAITS, JOINT, ALIKE, NOISE, REACH, RATES = range(8)
 """Places of the hyper-parameters, logarithms all: five shares of variance, the noise's, and the rates at which the
@@ -31,7 +31,7 @@ class GaussianProcess:
     """
 
     def __init__(self, encoding: Encoding) -> None:
-        self._encoding = encoding
+        self.encoding = encoding
         rates = np.full(encoding.decisions, 0.25 * min(1.0, 6 / max(encoding.decisions, 1)))
         self._prior = np.log(np.concatenate([[0.5, 0.3, 0.3, 0.5, 0.5, 1e-3, 0.5], rates]))
         self._spread = np.ones(len(self._prior))
@@ -44,26 +44,23 @@ class GaussianProcess:
 
     def fit(self, vectors: Vectors, values: Floats) -> None:
         """Find the hyper-parameters; values have mean 0 and deviation 1."""
-        linear = self._encoding.linear(vectors, vectors)
-        apart = _apart(vectors.traits, vectors.traits)
+        compared = self.encoding.compared(vectors, vectors)
 
         def cost(settings: Floats) -> tuple[float, Floats]:
-            return self._cost(settings, vectors, values, linear, apart)
+            return self._cost(settings, vectors, values, compared)
 
         options = {"maxiter": STEPS}
         found = minimize(cost, self._prior, jac=True, method="L-BFGS-B", bounds=self._bounds, options=options)
         self._settings = found.x
 
-    def kernel(self, left: Vectors, right: Vectors, linear: Sequence[Floats] = ()) -> Floats:
-        """The covariance of the values of architectures: (len(left), len(right)).
-
-        `linear` are the encoding's linear kernels, where they are known already.
-        """
+    def kernel(self, left: Vectors, right: Vectors, compared: Compared | None = None) -> Floats:
+        """The covariance of the values of architectures, `compared` if that is known: (len(left), len(right))."""
+        compared = compared or self.encoding.compared(left, right)
         shares, reach, rates = self._exponents(self._settings)
-        found = shares[JOINT] * np.exp(-self._encoding.distance(left, right, rates))
-        if self._encoding.traits:
-            found += shares[ALIKE] * np.exp(-reach * _apart(left.traits, right.traits))
-        for share, matrix in zip(shares, linear or self._encoding.linear(left, right), strict=False):
+        found = shares[JOINT] * np.exp(-self.encoding.distance(left, right, rates))
+        if self.encoding.traits:
+            found += shares[ALIKE] * np.exp(-reach * compared.apart)
+        for share, matrix in zip(shares, compared.linear, strict=False):
             found += share * matrix
         return np.asarray(found)
 
@@ -71,12 +68,8 @@ class GaussianProcess:
         """The kernel's diagonal."""
         shares, _, _ = self._exponents(self._settings)
         counted, straight = (vectors.counts**2).sum(axis=1), (vectors.traits**2).sum(axis=1)
-        whole = shares[ADDITIVE] + shares[JOINT] + (shares[ALIKE] if self._encoding.traits else 0.0)
+        whole = shares[ADDITIVE] + shares[JOINT] + (shares[ALIKE] if self.encoding.traits else 0.0)
         return np.asarray(whole + shares[COUNTED] * counted + shares[TRAITS] * straight)
-
-    def linear(self, left: Vectors, right: Vectors) -> list[Floats]:
-        """The kernels that have no hyper-parameters, which all processes of an encoding share."""
-        return self._encoding.linear(left, right)
 
     @property
     def noise(self) -> float:
@@ -88,14 +81,12 @@ class GaussianProcess:
         """Shares of variance, the rate of traits, the rates of decisions."""
         return np.exp(settings[:REACH]), float(np.exp(settings[REACH])), np.exp(settings[RATES:])
 
-    def _cost(
-        self, settings: Floats, vectors: Vectors, values: Floats, linear: Sequence[Floats], apart: Floats
-    ) -> tuple[float, Floats]:
+    def _cost(self, settings: Floats, vectors: Vectors, values: Floats, compared: Compared) -> tuple[float, Floats]:
         """The negative logarithm of likelihood times prior, and its gradient."""
         shares, reach, rates = self._exponents(settings)
-        joint = shares[JOINT] * np.exp(-self._encoding.distance(vectors, vectors, rates))
-        alike = shares[ALIKE] * np.exp(-reach * apart)
-        effects = [*(share * matrix for share, matrix in zip(shares, linear, strict=False)), joint, alike]
+        joint = shares[JOINT] * np.exp(-self.encoding.distance(vectors, vectors, rates))
+        alike = shares[ALIKE] * np.exp(-reach * compared.apart)
+        effects = [*(share * matrix for share, matrix in zip(shares, compared.linear, strict=False)), joint, alike]
         kernel = np.sum(effects, axis=0)
         kernel[np.diag_indices_from(kernel)] += shares[NOISE] + JITTER
         factor = np.linalg.cholesky(kernel)
@@ -107,15 +98,9 @@ class GaussianProcess:
         slope = np.empty_like(settings)
         slope[:NOISE] = [(outer * effect).sum() for effect in effects]
         slope[NOISE] = shares[NOISE] * np.trace(outer)
-        slope[REACH] = -reach * (outer * alike * apart).sum()
-        slope[RATES:] = -rates * self._encoding.gradient(vectors, outer * joint)
+        slope[REACH] = -reach * (outer * alike * compared.apart).sum()
+        slope[RATES:] = -rates * self.encoding.gradient(vectors, outer * joint)
         return float(cost), slope + away / self._spread
-
-
-def _apart(left: Floats, right: Floats) -> Floats:
-    """The squared distances between rows: (len(left), len(right))."""
-    squares = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)
-    return np.asarray(np.maximum(squares - 2 * left @ right.T, 0.0))
 
 
 class Observed:
@@ -126,7 +111,9 @@ class Observed:
     ) -> None:
         self._processes, self._vectors = processes, vectors
         self._kernels = kernels or self._across(vectors, vectors)
-        noisy = [kernel + one.noise * np.eye(len(vectors)) for one, kernel in zip(processes, self._kernels, strict=True)]
+        noisy = [
+            kernel + one.noise * np.eye(len(vectors)) for one, kernel in zip(processes, self._kernels, strict=True)
+        ]
         self._factors = [np.linalg.cholesky(kernel) for kernel in noisy]
 
     def __len__(self) -> int:
@@ -156,5 +143,5 @@ class Observed:
 
     def _across(self, left: Vectors, right: Vectors) -> list[Floats]:
         """Each process's kernel; what they have in common is worked out once."""
-        linear = self._processes[0].linear(left, right)
-        return [process.kernel(left, right, linear) for process in self._processes]
+        compared = self._processes[0].encoding.compared(left, right)
+        return [process.kernel(left, right, compared) for process in self._processes]

@@ -10,7 +10,7 @@ from scipy.optimize import check_grad
 from archfront.contracts import Constraint, Evaluation, Metric, Objective, Proposal, Status, WrongUse
 from controllers import CONTROLLERS
 from controllers.encoding import Encoding, Traits
-from controllers.gaussian_process import ALIKE, OFF, RATES, GaussianProcess, Observed, _apart
+from controllers.gaussian_process import ALIKE, OFF, RATES, GaussianProcess, Observed
 from controllers.hypervolume_gain import gain
 from controllers.model_based import last_fit
 from controllers.warping import Warping
@@ -82,9 +82,9 @@ def test_the_likelihoods_gradient_is_its_derivative():
     encoding = Encoding(space.decisions, Traits(space))
     vectors = encoding.encode(np.array([space.genes(space.sample(seed)) for seed in range(15)]))
     process, values = GaussianProcess(encoding), np.sin(np.arange(15.0))
-    linear, apart = encoding.linear(vectors, vectors), _apart(vectors.traits, vectors.traits)
+    compared = encoding.compared(vectors, vectors)
     at = process._prior + np.linspace(-0.5, 0.5, len(process._prior))
-    costs = [lambda x, i=i: process._cost(x, vectors, values, linear, apart)[i] for i in (0, 1)]
+    costs = [lambda x, i=i: process._cost(x, vectors, values, compared)[i] for i in (0, 1)]
     assert check_grad(costs[0], costs[1], at) < 1e-3
 
 
