@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import plotly.graph_objects as go
+from plotly.colors import qualitative
+
 from archfront.plan import Plan
 from archfront.simulator import Benchmark, Contender, run_contest
 
@@ -28,6 +31,7 @@ CONTENDERS = {
     "Hamming process": FLOOR,
     "Optuna GP": "optuna:gp",
 }
+COLOURS = qualitative.D3
 COUNTS = (50, 80, 100, 120, 200, 300)
 
 
@@ -104,6 +108,7 @@ def main() -> None:
             )
             file.write_text(json.dumps(known))
         print(table(known), flush=True)
+        figure(known).write_html(arguments.to / f"{name}.html", include_plotlyjs="cdn")
 
 
 def benchmark_of(task: Task) -> Benchmark:
@@ -121,8 +126,8 @@ def benchmark_of(task: Task) -> Benchmark:
 
 
 def standing(benchmark: Benchmark, contender: str, evaluations: int, seeds: int) -> dict[str, Any]:
-    """One contender's figures at the counts, as JSON values."""
-    counts = [count for count in COUNTS if count <= evaluations]
+    """One contender's figures after every tenth evaluation, as JSON values."""
+    counts = list(range(10, evaluations + 1, 10))
     contest = run_contest(benchmark, [Contender.parse(contender)], evaluations, seeds, measured_at=counts)
     found = contest.to_json()["controllers"][0]
     places = [contest.to_json()["evaluations"].index(count) for count in counts]
@@ -132,18 +137,39 @@ def standing(benchmark: Benchmark, contender: str, evaluations: int, seeds: int)
 
 def table(known: dict[str, Any]) -> str:
     """The figures of one task as Markdown."""
-    counts = next(iter(known["controllers"].values()), {"counts": []})["counts"]
+    rows = known["controllers"]
+    counts = [count for count in COUNTS if all(count in row["counts"] for row in rows.values())]
     heads = ["controller", *[f"at {count}" for count in counts], "98 % after", "99 % after", "ms each"]
     lines = [f"\n### {known.get('task')}: {known.get('measure')}; {', '.join(known.get('objectives', ()))}\n"]
     lines += ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    for label, row in known["controllers"].items():
-        cells = [
-            f"{middle:.4f} ({low:.4f}–{high:.4f})"
-            for low, middle, high in zip(row["lower_quartile"], row["median"], row["upper_quartile"], strict=True)
-        ]
+    for label, row in rows.items():
+        cells = []
+        for place in (row["counts"].index(count) for count in counts):
+            low, middle, high = (row[key][place] for key in ("lower_quartile", "median", "upper_quartile"))
+            cells.append(f"{middle:.4f} ({low:.4f}–{high:.4f})")
         reached = [f"{(row['reached'] or {}).get(key) or '-'}" for key in ("0.98", "0.99")]
         lines.append("| " + " | ".join([label, *cells, *reached, f"{row['ms']:.1f}"]) + " |")
     return "\n".join(lines)
+
+
+def figure(known: dict[str, Any]) -> go.Figure:
+    """Medians and quartiles by evaluations; of hypervolume what is missing, on a logarithmic axis."""
+    drawn = go.Figure()
+    whole = known["measure"] != "regret"
+    for label, colour in zip(known["controllers"], COLOURS, strict=False):
+        row = known["controllers"][label]
+        low, middle, high = (
+            [1 - value if whole else value for value in row[key]]
+            for key in ("lower_quartile", "median", "upper_quartile")
+        )
+        band = {"fill": "toself", "opacity": 0.15, "line": {"width": 0}, "fillcolor": colour}
+        x = row["counts"]
+        drawn.add_scatter(x=[*x, *x[::-1]], y=[*low, *high[::-1]], showlegend=False, hoverinfo="skip", **band)
+        drawn.add_scatter(x=x, y=middle, name=label, line={"color": colour})
+    drawn.update_yaxes(title="share of hypervolume missing" if whole else "regret", type="log" if whole else "linear")
+    drawn.update_xaxes(title="evaluations")
+    drawn.update_layout(title=f"{known['task']}: {', '.join(known['objectives'])}", template="plotly_white")
+    return drawn
 
 
 if __name__ == "__main__":
