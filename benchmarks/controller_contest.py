@@ -30,6 +30,7 @@ CONTENDERS = {
     "Optuna NSGA-II (50)": "optuna:nsga2+population_size=50",
     "Hamming process": FLOOR,
     "Optuna GP": "optuna:gp",
+    "BoTorch": "benchmarks/botorch_search.py:BoTorchSearch",
 }
 COLOURS = qualitative.D3
 COUNTS = (50, 80, 100, 120, 200, 300)
