@@ -19,6 +19,8 @@ from search_spaces.space import SearchSpace
 
 CANDIDATES, DRAWN = 10, 200
 """How many candidates a search begins with, and of how many random ones a score chooses them, unless it is said."""
+STAND_INS = ("macs", "params")
+"""What stands in for costs that must be measured."""
 COUNTED = ("params", "macs", "activations")
 """Metrics that hang on the architecture alone: looking at them gives nothing away that is paid for."""
 FORM = "say FILE.json, study:NAME[:COUNT] or proxy:METRIC[:COUNT/DRAWN], as in proxy:naswot:10/200"
@@ -130,7 +132,7 @@ def by_proxy(
     drawn = list(_drawn(space, wanted.drawn, seed))
     scored = [score(proposal) for proposal in drawn]
     known = {name for evaluation in scored for name in evaluation.values}
-    archive = Archive([proxy, *(o for o in objectives if o.metric in known)], constraints)
+    archive = Archive([proxy, *_costs(objectives, known)], constraints)
     members = [member for member in map(archive.member, scored) if member is not None]
     if not members:
         reason = next((one.reason for one in scored if one.reason), "it gave no figure")
@@ -140,6 +142,17 @@ def by_proxy(
         )
     architectures = {proposal.digest: proposal.architecture for proposal in drawn}
     return [architectures[member.digest] for member in best(members, wanted.count)]
+
+
+def _costs(objectives: Sequence[Objective], known: set[str]) -> list[Objective]:
+    """What a score is traded off against: the objectives that are known, or what stands in for them.
+
+    Where there are costs that must be measured, such as a latency, the best by a score alone would all be large.
+    """
+    found = [objective for objective in objectives if objective.metric in known]
+    if not found and len(objectives) > 1:
+        found = [Objective(name, "min") for name in STAND_INS if name in known][:1]
+    return found
 
 
 def _drawn(space: SearchSpace, count: int, seed: int) -> Iterator[Proposal]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from archfront.contracts import Constraint, Context, Evaluation, Objective, Proposal, WrongUse, judged, losses
 from archfront.plan import Plan, Workshop
 from archfront.study.front import hypervolume, nondominated
-from archfront.warm_start import COUNTED, WarmStart, by_proxy, only
+from archfront.warm_start import COUNTED, STAND_INS, WarmStart, by_proxy, only
 from controllers.rungs import epochs_of
 from evaluators.base import Evaluator, create, parse
 from search_spaces.space import COUNTABLE, SearchSpace
@@ -84,6 +84,7 @@ class Benchmark:
         whole = create(plan.evaluator, dict(plan.evaluator_settings))
         for name in columns:
             whole.check_metric(name)
+        columns += [name for name in STAND_INS if proxies and name in whole.metrics() and name not in columns]
         plan = replace(plan, evaluator_settings={"columns": columns, **plan.evaluator_settings})
         workshop = Workshop(plan)
         space, goals, bounds = workshop.space, plan.parsed_objectives, plan.parsed_constraints

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from archfront.contracts import WrongUse
+from archfront.contracts import Evaluation, Metric, Objective, Proposal, WrongUse
 from archfront.study import Study, open_study
-from archfront.warm_start import WarmStart
+from archfront.warm_start import WarmStart, by_proxy
+from controllers.testing import GRID
 from tests.commands.conftest import table_search
 
 
@@ -85,6 +86,22 @@ def test_a_proxy_against_a_cheap_objective_gives_their_front(proxy: str, score: 
     assert [row.origin for row in rows] == ["given"] * 3
     points = [(-row.values[score], row.values["params"]) for row in rows] if score else []
     assert all(not (a[0] <= b[0] and a[1] <= b[1]) for a in points for b in points if a is not b), "none beats another"
+
+
+def test_costs_that_must_be_measured_are_stood_in_for() -> None:
+    every = [Proposal(a, GRID.digest(a)) for a in GRID.enumerate()]
+    goals = [Objective("accuracy", "max"), Objective("latency_ms", "min")]
+
+    def score(proposal: Proposal) -> Evaluation:
+        a, b, c = proposal.architecture.values
+        values = {"naswot": a + b - 0.1 * c, "macs": a * a, "params": 7.0}
+        return Evaluation(proposal, metrics=tuple(Metric(name, value) for name, value in values.items()))
+
+    wanted = WarmStart("proxy", "naswot", 6, 10 * len(every))
+    chosen = by_proxy(wanted, GRID, score, goals, (), 0)
+    assert sorted(one.values[:2] for one in chosen) == [(a, 5) for a in range(6)], "the front of naswot and macs"
+    alone = by_proxy(wanted, GRID, score, goals[:1], (), 0)
+    assert [one.values[:2] for one in alone] == [(5, 5)] * 6, "without a cost, the best by the score alone"
 
 
 @pytest.mark.parametrize(
