@@ -60,7 +60,7 @@ def covering(space: SearchSpace, architecture: Any, model: nn.Module, seed: int 
     """
     parts = [(path, part) for path, part in _parts(architecture) if isinstance(part, InceptionConv)]
     modules = [name for name, module in model.named_modules() if isinstance(module, ChannelDilatedConv)]
-    found = []
+    found: list[tuple[str, FullKernel]] = []
     for (path, part), name in zip(parts, modules, strict=True):
         pairs = sorted({pair for _, options in _open(space, path, architecture) for pair in options})
         if pairs:
