@@ -9,8 +9,10 @@ from archfront.launchers.base import Launcher
 from archfront.plan import Plan, Workshop
 from archfront.search import Budget, Listener, Progress, Search
 from archfront.study import Database, Study, create_study
+from archfront.warm_start import begun_with
 from controllers.auto import Auto
 from controllers.base import Controller, create, doubts
+from controllers.given import read
 from search_spaces.canonical import to_json
 from search_spaces.errors import SpaceError, near
 
@@ -37,6 +39,7 @@ class Order:
     workers: int = 1
     launcher: str = ""
     ray_address: str | None = None
+    warm_start: str = ""
 
 
 def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progress]:
@@ -58,7 +61,9 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     settings = describe(order, workshop)
     if known is not None:
         _check_same(known, settings, workshop)
-    study = known or _create(order, workshop, settings, controller)
+    study = known or _create(order, workshop, {**settings, **_begun_with(order, workshop, database)}, controller)
+    # From what the study keeps, so that it goes on with the same whatever has become of the file, or the other study.
+    controller.begin_with(read(workshop.space, study.settings.get("warm_start_architectures") or []))
     folder.mkdir(parents=True, exist_ok=True)
     with make_launcher(plan, workshop) as launcher:
         evaluators, graded = workshop.evaluators, workshop.graded
@@ -101,7 +106,16 @@ def describe(order: Order, workshop: Workshop) -> dict[str, Any]:
         "controller_settings": dict(order.controller_settings),
         "workers": order.workers,
         "launcher": order.launcher,
+        **({"warm_start": order.warm_start} if order.warm_start else {}),
     }
+
+
+def _begun_with(order: Order, workshop: Workshop, database: Database | None) -> dict[str, Any]:
+    """What the study keeps of its warm start: the architectures, as JSON values."""
+    if not order.warm_start:
+        return {}
+    found = begun_with(order.warm_start, workshop, order.study, database)
+    return {"warm_start_architectures": [workshop.space.to_json(architecture) for architecture in found]}
 
 
 def _existing(url: str) -> Database | None:
@@ -118,7 +132,7 @@ def _known(database: Database | None, name: str) -> Study | None:
 
 
 def _check_same(study: Study, settings: Mapping[str, Any], workshop: Workshop) -> None:
-    for key in (*SAME, "data_sha256", "evaluator_identity"):
+    for key in (*SAME, "data_sha256", "evaluator_identity", "warm_start"):
         before, now = (kept.get(key) or None for kept in (study.settings, settings))
         if before != now:
             raise WrongUse(

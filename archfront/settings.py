@@ -59,6 +59,7 @@ class Settings(BaseModel):
     launcher: str = ""
     ray_address: str | None = None
     seed: int = Field(default=0, ge=0, lt=2**31)
+    warm_start: str = ""
     db: str = DEFAULT_URL
 
     @field_validator("data", "controller", "evaluator", mode="before")
@@ -118,6 +119,7 @@ class Settings(BaseModel):
             workers=self.workers,
             launcher=self.launcher,
             ray_address=self.ray_address,
+            warm_start=self.warm_start,
         )
 
     @property
@@ -134,7 +136,10 @@ def _number(value: Any) -> bool:
 def settings_of(study: Study) -> dict[str, Any]:
     """What a study was started with, in the form of a study file."""
     kept = study.settings
-    plain = ("decisions", "where", "objectives", "constraints", "device", "threads", "timeout_s", "workers", "launcher")
+    plain = (
+        *("decisions", "where", "objectives", "constraints", "device", "threads", "timeout_s", "workers", "launcher"),
+        "warm_start",
+    )
     return {
         **{key: kept[key] for key in plain if kept.get(key)},
         "space": study.space,
@@ -246,6 +251,10 @@ workers = 1
 # [auto, which picks by space, objectives and budget]
 # [controller]
 # name = "pareto-evolution"
+
+# What the search begins with: a JSON file of architectures, the best of another study (study:NAME), or of random
+# candidates by a cheap score (proxy:METRIC:COUNT/DRAWN).
+# warm_start = "proxy:naswot:10/200"
 
 # What a candidate is worth: a name that 'archfront evaluators' lists, its settings beside it.
 # [evaluator]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from random import Random
+from typing import Any
 
 from archfront.contracts import Constraint, Evaluation, Objective, Proposal
 from controllers.base import CONTROLLERS, Controller
@@ -35,6 +36,10 @@ class Auto(Controller):
         self.picked, self.reason = pick(space.size(), len(objectives), evaluations)
         self._inner = CONTROLLERS.get(self.picked)(space, objectives, constraints, seed)
         self.archive = self._inner.archive
+
+    def begin_with(self, architectures: Iterable[Any]) -> None:
+        """Let the controller that was picked begin with these."""
+        self._inner.begin_with(architectures)
 
     def ask(self, n: int = 1) -> list[Proposal]:
         """What the controller that was picked asks for."""

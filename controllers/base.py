@@ -59,6 +59,7 @@ class Controller(ABC):
         self.settings: dict[str, Any] = {}
         self._asked = 0
         self._architectures: dict[str, Any] = {}
+        self._given: tuple[Proposal, ...] = ()
 
     @property
     def waiting(self) -> bool:
@@ -68,6 +69,17 @@ class Controller(ABC):
     def set_epochs(self, epochs: int | None) -> None:
         """Say how many epochs a full evaluation has; None: evaluations know no lower fidelity. Before any `ask`."""
         return None
+
+    def begin_with(self, architectures: Iterable[Any]) -> None:
+        """Propose these before anything of its own, each once and in this order: a warm start. Before any `ask`.
+
+        They count as proposals like any other, so also towards what a controller draws at random at its start. Raises
+        `SpaceError` for an architecture that isn't in the space.
+        """
+        found = list(architectures)
+        for architecture in found:
+            self.space.genes(architecture)
+        self._given = (*(self.proposal(architecture, "given") for architecture in found), *self._given)
 
     @abstractmethod
     def propose(self, rng: Random) -> Proposal:
@@ -113,7 +125,14 @@ class Controller(ABC):
         self._asked += 1
         self._architectures[proposal.digest] = proposal.architecture
 
+    def _left(self) -> Proposal | None:
+        """The next of those that the search begins with."""
+        return next((found for found in self._given if found.digest not in self._architectures), None)
+
     def _unseen(self, rng: Random) -> Proposal | None:
+        given = self._left()
+        if given is not None:
+            return given
         for _ in range(self.tries):
             found = self.propose(rng)
             if found.digest not in self._architectures:

@@ -1,6 +1,7 @@
 """Brackets of rungs over another controller: many candidates at little cost, the best of them at more."""
 
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from random import Random
@@ -50,6 +51,7 @@ class Brackets(Controller):
         self._of = of or ("pareto-evolution" if len(self.objectives) > 1 else "regularized-evolution")
         self._settings = dict(settings or {})
         self._reduction = float(reduction)
+        self._begin_with: tuple[Any, ...] = ()
         self._fidelities = tuple(fidelities) or shares(min_fidelity, reduction)
         self._inner = self._made()
         self._stale = False
@@ -59,9 +61,9 @@ class Brackets(Controller):
         self._running: set[str] = set()
         self.set_epochs(PARTS)
 
+    @abstractmethod
     def starts(self, rungs: int) -> Mapping[int, int]:
         """The rung at which each bracket begins, and how many candidates it begins with relative to the others."""
-        raise NotImplementedError
 
     def set_epochs(self, epochs: int | None) -> None:
         if epochs is None:
@@ -73,6 +75,11 @@ class Brackets(Controller):
         self._shares = dict(self.starts(len(self._ladder)))
         self._begun = dict.fromkeys(self._shares, 0)
         self._rungs = {(start, i): Rung() for start in self._shares for i in range(start, len(self._ladder))}
+
+    def begin_with(self, architectures: Iterable[Any]) -> None:
+        # Not of this controller's own list: they begin at the lowest rung, as all new candidates do.
+        self._begin_with = (*architectures, *self._begin_with)
+        self._inner.begin_with(self._begin_with)
 
     @property
     def waiting(self) -> bool:
@@ -145,6 +152,7 @@ class Brackets(Controller):
         inner = create(self._of, self.space, self.objectives, self.constraints, self.seed, self._settings)
         if inner.multi_fidelity:
             raise WrongUse(f"'{self._of}' chooses fidelities itself; name another controller with of=NAME")
+        inner.begin_with(self._begin_with)
         return inner
 
 

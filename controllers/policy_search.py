@@ -60,6 +60,17 @@ class PolicySearch(Controller):
     With several objectives and no target, a candidate is drawn for a preference, the weights of the objectives, which
     the policy is told; it learns every result for several preferences. The more often a draw repeats what was proposed
     before, the more of the next one is even chance.
+
+    Args:
+        start: random candidates before the policy is asked.
+        batch: results that the policy learns from at a time.
+        elites: the best seen so far, which are learnt again with every batch.
+        reward: `soft` or `absolute` with a target of the cost, or `chebyshev`, which looks for the whole front; the
+            default with several objectives and no target.
+        target: of the second objective, for `soft` and `absolute`; 0 takes the median of what was seen so far.
+        weight: the exponent of `soft` (0: -0.07), or what 100 % off the target costs of the first objective for
+            `absolute` (0: one standard deviation).
+        penalty: what an excess of 100 % of a constraint's bound costs, in standard deviations of the reward.
     """
 
     tries: ClassVar[int] = 1  # `propose` draws often enough itself
@@ -85,6 +96,8 @@ class PolicySearch(Controller):
         self._start = start
         self._batch = batch
         self._elites = elites
+        widths = [len(decision.options) for decision in space.decisions]
+        self._valid = np.arange(max(widths, default=1)) < np.array(widths).reshape(-1, 1)
         self._genes = Table(len(space.decisions), np.intp)
         self._losses = Table(len(self.objectives), np.float64)
         self._excess = Table(1, np.float64)

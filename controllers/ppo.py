@@ -24,21 +24,14 @@ class PPO(PolicySearch):
     A decision's hidden layer sees the sum of what the options chosen before it add, each by weights of its own, as in
     "The Neural Autoregressive Distribution Estimator"; so all decisions of a batch are learnt in one pass.
 
+    Takes what `PolicySearch` takes, and:
+
     Args:
         learning_rate: of Adam.
         clip: how far the probability of an option may move, relative to what it was, by one batch of results.
         epochs: gradient steps after each batch.
         entropy: the weight of the distributions' entropy, which keeps them from being sure too soon.
         hidden: units of the hidden layer.
-        start: random candidates before the policy is asked.
-        batch: results that the policy learns from at a time.
-        elites: the best seen so far, which are learnt again with every batch.
-        reward: `soft` or `absolute` with a target of the cost, or `chebyshev`, which looks for the whole front; the
-            default with several objectives and no target.
-        target: of the second objective, for `soft` and `absolute`; 0 takes the median of what was seen so far.
-        weight: the exponent of `soft` (0: -0.07), or what 100 % off the target costs of the first objective for
-            `absolute` (0: one standard deviation).
-        penalty: what an excess of 100 % of a constraint's bound costs, in standard deviations of the reward.
     """
 
     def __init__(
@@ -69,9 +62,7 @@ class PPO(PolicySearch):
         self._clip = clip
         self._epochs = epochs
         self._entropy = entropy
-        widths = [len(decision.options) for decision in space.decisions]
-        valid = np.arange(max(widths, default=1)) < np.array(widths).reshape(-1, 1)
-        self._barred = torch.tensor(np.where(valid, 0.0, BARRED), dtype=torch.float32)
+        self._barred = torch.tensor(np.where(self._valid, 0.0, BARRED), dtype=torch.float32)
         self._network = self._initial(hidden)
         self._optimiser = torch.optim.Adam(self._network.values(), learning_rate)
         self._weights = self._copied()

@@ -21,19 +21,12 @@ from search_spaces.space import Genes, SearchSpace
 class Reinforce(PolicySearch):
     """One categorical distribution per decision, given that it is in force.
 
+    Takes what `PolicySearch` takes, and:
+
     Args:
         learning_rate: of the logits.
         entropy: the weight of the distributions' entropy, which keeps them from being sure too soon.
         steps: gradient steps after each batch of results.
-        start: random candidates before the policy is asked.
-        batch: results that the policy learns from at a time.
-        elites: the best seen so far, which are learnt again with every batch.
-        reward: `soft` or `absolute` with a target of the cost, or `chebyshev`, which looks for the whole front; the
-            default with several objectives and no target.
-        target: of the second objective, for `soft` and `absolute`; 0 takes the median of what was seen so far.
-        weight: the exponent of `soft` (0: -0.07), or what 100 % off the target costs of the first objective for
-            `absolute` (0: one standard deviation).
-        penalty: what an excess of 100 % of a constraint's bound costs, in standard deviations of the reward.
     """
 
     def __init__(
@@ -59,8 +52,6 @@ class Reinforce(PolicySearch):
         self._rate = learning_rate
         self._entropy = entropy
         self._steps = steps
-        widths = [len(decision.options) for decision in space.decisions]
-        self._valid = np.arange(max(widths, default=1)) < np.array(widths).reshape(-1, 1)
         self.logits = np.zeros((self.reward.preferences, *self._valid.shape))
 
     def probabilities(self, preference: Array) -> Array:

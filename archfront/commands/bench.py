@@ -90,10 +90,17 @@ def search(
     )
     named = [name for text in controllers or [CONTROLLERS] for name in _split(text) if name.strip()]
     counts, seconds_shown = _counts(at, evaluations), _marks(marks)
-    benchmark = Benchmark.of(plan, _number(seconds), _assignments(reference), _fidelities(fidelity or []))
+    contenders = [Contender.parse(name) for name in named]
+    benchmark = Benchmark.of(
+        plan,
+        _number(seconds),
+        _assignments(reference),
+        _fidelities(fidelity or []),
+        [column for contender in contenders for column in contender.proxies],
+    )
     contest = run_contest(
         benchmark,
-        [Contender.parse(name) for name in named],
+        contenders,
         evaluations,
         seeds,
         workers,

@@ -52,6 +52,14 @@ Minutes = Annotated[float | None, typer.Option(help="End after so many minutes."
 Workers = Annotated[int | None, typer.Option(help="Evaluations at the same time.")]
 Launcher = Annotated[str | None, typer.Option(help="inline or ray.")]
 Seed = Annotated[int | None, typer.Option(help="The seed of every random draw.")]
+WarmStart = Annotated[
+    str | None,
+    typer.Option(
+        help="What to begin with: FILE.json, the best of another study (study:NAME:COUNT), or the best of random "
+        "candidates by a cheap score (proxy:METRIC:COUNT/DRAWN).",
+        metavar="FROM",
+    ),
+]
 SearchRecipe = Annotated[
     list[str] | None,
     typer.Option(
@@ -86,6 +94,7 @@ def search(
     seed: Seed = None,
     epochs: Epochs = None,
     search_recipe: SearchRecipe = None,
+    warm_start: WarmStart = None,
     set_: Set = None,
     db: DatabaseUrl = None,
     as_json: AsJson = False,
@@ -107,6 +116,7 @@ def search(
         "workers": workers,
         "launcher": launcher,
         "seed": seed,
+        "warm_start": warm_start,
         "db": db,
     }
     run_study(wanted(file, options, set_ or []), as_json)

@@ -165,6 +165,47 @@ def search(
 
 
 @app.command()
+def dilations(
+    space: Annotated[str, typer.Option(help="A space's name or FILE.py:NAME, with dilations left open.")],
+    data: Annotated[str, typer.Option(help="digits, npz:PATH, folder:PATH, torchvision:NAME or FILE.py:NAME.")],
+    to: Annotated[Path, typer.Option(help="The file to write, for --warm-start.", metavar="FILE.json")],
+    architecture: Annotated[
+        Path | None, typer.Option(help="What else the network is; else a random one.", metavar="FILE.json")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of the one training.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The seed of every random draw.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of each step.")] = 1,
+    device: Annotated[str, typer.Option(help="Where to train: cpu, cuda or auto.")] = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Choose each channel's dilation by one training of a network whose kernels cover them all."""
+    import json
+
+    from archfront.contracts import WrongUse
+    from archfront.plan import Plan, Workshop
+    from controllers.given import listed, read
+    from evaluators.dilation_search import search_dilations
+    from evaluators.recipe import default_recipe
+
+    if not to.parent.is_dir():
+        raise WrongUse(f"no folder {to.parent}; make it first, or name another with --to")
+    workshop = Workshop(Plan(space=space, data=data, seed=seed))
+    within, pictures = workshop.space, workshop.data
+    first = read(within, listed(str(architecture)))[0] if architecture else within.sample(f"{seed}/dilations")
+    recipe = default_recipe(pictures, **({} if epochs is None else {"epochs": epochs}))
+    found, chosen = search_dilations(within, first, pictures, recipe, seed, threads, device)
+    to.write_text(json.dumps([within.to_json(found)]) + "\n", encoding="utf-8")
+    if as_json:
+        print_json({"to": str(to), "dilations": chosen})
+        return
+    for path, pairs in chosen.items():
+        counts = {pair: pairs.count(pair) for pair in sorted(set(pairs))}
+        typer.echo(f"{path}: " + ", ".join(f"{count} × {pair[0]}x{pair[1]}" for pair, count in counts.items()))
+    typer.echo(f"wrote {to}; next:")
+    typer.echo(f"  archfront search --space {space} --data {data} --warm-start {to} --evaluations 40")
+
+
+@app.command()
 def rank(
     folder: Folder,
     networks: Annotated[int, typer.Option(min=5, help="Evenly drawn networks to train from scratch.")] = 60,

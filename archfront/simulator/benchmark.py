@@ -13,6 +13,7 @@ import numpy.typing as npt
 from archfront.contracts import Constraint, Context, Evaluation, Objective, Proposal, WrongUse, judged, losses
 from archfront.plan import Plan, Workshop
 from archfront.study.front import hypervolume, nondominated
+from archfront.warm_start import COUNTED, STAND_INS, WarmStart, by_proxy, only
 from controllers.rungs import epochs_of
 from evaluators.base import Evaluator, create, parse
 from search_spaces.space import COUNTABLE, SearchSpace
@@ -71,16 +72,19 @@ class Benchmark:
         seconds: str | float = 1.0,
         reference: Mapping[str, float] | None = None,
         fidelities: Mapping[float, str] | None = None,
+        proxies: Sequence[str] = (),
     ) -> "Benchmark":
-        """The benchmark that a plan's space, evaluator, objectives and constraints make."""
+        """The benchmark that a plan's space, evaluator, objectives and constraints make; `proxies` are more columns."""
         if not plan.objectives:
             raise WrongUse("a simulation needs an objective; say, for example, --objective COLUMN:max")
         columns = [*plan.wanted, *([seconds] if isinstance(seconds, str) else []), *(fidelities or {}).values()]
+        columns += [name for name in proxies if name not in columns]
         if parse(plan.evaluator)[0] != "table":
             raise WrongUse(f"a simulation needs a table: --evaluator table:FILE, not '{plan.evaluator}'")
         whole = create(plan.evaluator, dict(plan.evaluator_settings))
         for name in columns:
             whole.check_metric(name)
+        columns += [name for name in STAND_INS if proxies and name in whole.metrics() and name not in columns]
         plan = replace(plan, evaluator_settings={"columns": columns, **plan.evaluator_settings})
         workshop = Workshop(plan)
         space, goals, bounds = workshop.space, plan.parsed_objectives, plan.parsed_constraints
@@ -125,6 +129,18 @@ class Benchmark:
         if low is not None:
             metrics[objective] = replace(low, name=objective)
         return replace(whole, metrics=tuple(metrics.values()))
+
+    def begun_with(self, text: str, seed: int) -> list[Any]:
+        """The candidates that a warm start by a column, `proxy:COLUMN:10/200`, begins with; looking costs nothing."""
+        wanted = WarmStart.parse(text)
+        if wanted.kind != "proxy" or wanted.name == self.objectives[0].metric:
+            raise WrongUse(f"warm_start={text}: a simulation knows proxy:COLUMN:COUNT/DRAWN, of no objective's column")
+
+        def score(proposal: Proposal) -> Evaluation:
+            found = only(self._evaluator.evaluate(proposal, self._context), {wanted.name, *COUNTED})
+            return judged(found, self.constraints)
+
+        return by_proxy(wanted, self.space, score, self.objectives, self.constraints, seed)
 
     def losses(self, evaluation: Evaluation) -> tuple[float, ...]:
         """The evaluation's losses; infinite where it has none, isn't feasible, or isn't of full fidelity."""

@@ -13,8 +13,11 @@ import numpy as np
 from archfront.contracts import WrongUse
 from archfront.simulator.benchmark import Benchmark, describe
 from archfront.simulator.simulation import Run, simulate
+from archfront.warm_start import WarmStart
 from controllers.base import Controller, create
 
+WARM_START = "warm_start"
+"""The setting of a contender that isn't its controller's: `proxy:COLUMN:10/200`."""
 TARGETS = (0.98, 0.99)
 """Shares of the true hypervolume of which a contest says after how many evaluations they were found."""
 
@@ -40,14 +43,23 @@ class Contender:
                 settings[key] = value
         return cls(text.strip(), name, settings)
 
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """The columns that the contender's warm start looks at."""
+        found = WarmStart.parse(str(self.settings[WARM_START])) if WARM_START in self.settings else None
+        return (found.name,) if found is not None and found.kind == "proxy" else ()
+
     def controller(self, benchmark: Benchmark, seed: int, evaluations: int = 0) -> Controller:
         """The contender's controller for its run number `seed`; raises `WrongUse` where it refuses the benchmark."""
         # Each contender draws from its own stream, so that none begins with another's candidates.
         derived = int.from_bytes(sha256(f"{self.label}/{seed}".encode()).digest()[:4], "big") % 2**31
         space, goals = benchmark.space, benchmark.objectives
         budget = {"evaluations": evaluations} if self.name == "auto" else {}
-        made = create(self.name, space, goals, benchmark.constraints, derived, {**budget, **self.settings})
+        settings = {key: value for key, value in self.settings.items() if key != WARM_START}
+        made = create(self.name, space, goals, benchmark.constraints, derived, {**budget, **settings})
         made.set_epochs(benchmark.epochs)
+        if WARM_START in self.settings:
+            made.begin_with(benchmark.begun_with(str(self.settings[WARM_START]), derived))
         return made
 
 

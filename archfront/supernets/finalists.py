@@ -35,6 +35,7 @@ def settings_for(study: Study, final: Final, name: str, url: str, begun: Study |
     base = settings_of(study)
     base.pop("workers", None)
     base.pop("launcher", None)
+    base.pop("warm_start", None)
     texts = _given(begun) if begun is not None else [_text(study, point) for point in best(study, final.top)]
     over = {
         "name": name,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from timm.models import metaformer
 from torch import nn
 
@@ -22,6 +23,56 @@ class DepthwiseConv(Part):
 
     def build(self, shape: tuple[int, int, int]) -> nn.Module:
         return nn.Conv2d(shape[0], shape[0], self.kernel, padding=self.kernel // 2, groups=shape[0])
+
+
+class ChannelDilatedConv(nn.Conv2d):
+    """A convolution whose output channels each have a dilation per axis: channel i has `dilations[i % len(dilations)]`.
+
+    Same shape in and out. Channels of equal dilations are one convolution.
+    """
+
+    def __init__(self, channels: int, kernel: int, dilations: tuple[tuple[int, int], ...]) -> None:
+        super().__init__(channels, channels, kernel, padding="same")
+        of = [dilations[i % len(dilations)] for i in range(channels)]
+        self.groups_of = [(pair, [i for i in range(channels) if of[i] == pair]) for pair in sorted(set(of))]
+        order = [i for _, rows in self.groups_of for i in rows]
+        self.places = sorted(range(channels), key=order.__getitem__)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found = []
+        for (down, across), rows in self.groups_of:
+            chosen = torch.tensor(rows, device=x.device)
+            weight, bias = self.weight.index_select(0, chosen), None
+            if self.bias is not None:
+                bias = self.bias.index_select(0, chosen)
+            padding = (down * (self.kernel_size[0] // 2), across * (self.kernel_size[1] // 2))
+            found.append(nn.functional.conv2d(x, weight, bias, 1, padding, (down, across)))
+        return torch.cat(found, 1).index_select(1, torch.tensor(self.places, device=x.device))
+
+
+@part("token_mixer", "inception_conv", source="Inception Convolution with Efficient Dilation Search")
+class InceptionConv(Part):
+    """A convolution of all channels, each output channel with a dilation of its own per axis: (down, across).
+
+    `dilations` are dealt out to the channels in turn; with as many as there are channels, each has its own.
+    """
+
+    kernel: int = 3
+    dilations: tuple[tuple[int, int], ...] = ((1, 1), (1, 2), (2, 1), (2, 2))
+
+    def validate(self) -> None:
+        if self.kernel < 3 or self.kernel % 2 == 0:
+            raise SpaceError(f"must be odd and 3 or more, not {self.kernel}", "inception_conv.kernel")
+        pairs = [pair for pair in self.dilations if isinstance(pair, tuple)]
+        good = all(len(pair) == 2 and all(isinstance(d, int) and d >= 1 for d in pair) for pair in pairs)
+        if not self.dilations or len(pairs) < len(self.dilations) or not good:
+            raise SpaceError(
+                f"must be pairs of integers of 1 or more, as in ((1, 1), (1, 2)), not {self.dilations}",
+                "inception_conv.dilations",
+            )
+
+    def build(self, shape: tuple[int, int, int]) -> nn.Module:
+        return ChannelDilatedConv(shape[0], self.kernel, self.dilations)
 
 
 @part("token_mixer", "pool", source="MetaFormer Is Actually What You Need for Vision")

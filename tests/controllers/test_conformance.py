@@ -70,8 +70,14 @@ class OneShot(NeedsFile):
 
 class Given(NeedsFile):
     def written(self, space: SearchSpace) -> dict[str, Any]:
-        (self.folder / "list.json").write_text(json.dumps([space.to_json(space.sample(i)) for i in range(3)]))
-        return {"file": str(self.folder / "list.json"), "then": "random"}
+        few = list(space.enumerate()) if space is self.small else [space.sample(i) for i in range(100)]
+        (self.folder / "list.json").write_text(json.dumps(list(map(space.to_json, few))))
+        return {"file": str(self.folder / "list.json")}
+
+    def test_the_seed_alone_decides(self) -> None:
+        """The list alone decides: no seed gives another search."""
+        runs = [[p.digest for p in self.searched(self.made(seed=seed), self.steps)] for seed in (0, 1)]
+        assert runs[0] == runs[1]
 
 
 def trees(blocks: int, *kernels: int, counts: tuple[int, ...] = (2, 3)) -> Space:

@@ -207,5 +207,3 @@ def test_wrong_settings_are_refused(settings, message):
 def test_evaluations_of_one_fidelity_are_refused():
     with pytest.raises(WrongUse, match="one fidelity alone"):
         made(epochs=None)
-    with pytest.raises(WrongUse, match="one fidelity alone"):
-        create("given", ROW, [ACCURACY], (), 0, {"architectures": ['{"n": 1}'], "then": "asha"}).set_epochs(None)
