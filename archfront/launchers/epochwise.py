@@ -13,7 +13,7 @@ from ray import tune
 
 from archfront.contracts import Artifact, Evaluation, Objective, Proposal, Status
 from archfront.plan import Plan, Workshop
-from search_spaces.canonical import digest, to_json
+from search_spaces.canonical import to_json
 from search_spaces.parts import bare
 
 EPOCHS, SCORE = "epochs", "score"
@@ -69,6 +69,12 @@ class EpochwiseTraining(tune.Trainable):
     @property
     def _folder(self) -> Path:
         return self._workshop.context.folder
+
+    @property
+    def _network(self) -> str:
+        """The identity of the network alone, whatever recipe the candidate brings."""
+        network = bare(self._architecture)
+        return str(self._job["digest"] if network is self._architecture else self._workshop.space.digest(network))
 
     def step(self) -> dict[str, Any]:
         """One epoch more, up to the proposal's fidelity; an outcome other than `ok` ends the trial."""
@@ -149,7 +155,7 @@ class EpochwiseTraining(tune.Trainable):
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Where the weights are, and of which trial; the weights themselves lie on the desk."""
-        value = {"trial": self.trial_id, "digest": self._job["digest"], "network": digest(bare(self._architecture))}
+        value = {"trial": self.trial_id, "digest": self._job["digest"], "network": self._network}
         (Path(checkpoint_dir) / "progress.json").write_text(json.dumps({**value, "at": asdict(self._at)}))
 
     def load_checkpoint(self, checkpoint: str | dict[str, Any] | None) -> None:
@@ -165,7 +171,7 @@ class EpochwiseTraining(tune.Trainable):
 
     def _exploit(self, other: Progress, own: Progress, found: Mapping[str, Any]) -> None:
         """Take the other's hyper-parameters (perturbed by Tune), and its weights where they are of the same network."""
-        same = found["network"] == digest(bare(self._architecture))
+        same = found["network"] == self._network
         source = other if same else own
         change = {"after": source.epochs, "of": found["digest"], "weights": same, **self._changes}
         self._at = replace(own, epochs=source.epochs, schedule=[*source.schedule, change])

@@ -1,6 +1,7 @@
 """The Ray Tune launcher: trainings as Tune's trials, which Tune's own schedulers stop early or steer."""
 
 import json
+import logging
 import os
 import queue
 import random
@@ -44,6 +45,7 @@ WAIT_S = 0.05
 ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
     # The study is what is gone on with, so Tune need not write its own state down.
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
 }
@@ -304,6 +306,8 @@ class RayTuneLauncher(RayLauncher):
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(self.capacity))
+        # What fails is recorded with its reason, and shown from there.
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         # Tune's schedulers draw from the global generators.
         random.seed(self.plan.seed)
         np.random.seed(self.plan.seed)
@@ -408,8 +412,10 @@ class RayTuneLauncher(RayLauncher):
 
     def _clear(self, id: str, job: Job) -> None:
         """Take what nobody needs any more from the desk."""
-        for path in (*self._desk.glob(f"*/{job.proposal.digest}*"), *self._desk.glob(f"{id}.*")):
-            path.unlink(missing_ok=True)
+        of = job.proposal.digest
+        for pattern in (f"{of}*", f"*/{of}*", f"{id}.*"):
+            for path in self._desk.glob(pattern):
+                path.unlink(missing_ok=True)
 
     def close(self) -> None:
         self._closed.set()

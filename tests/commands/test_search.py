@@ -134,6 +134,8 @@ WRONG = [
     (["--set", "workers"], "KEY=VALUE"),
     (["--device", "pixl"], "no device is named 'pixl'"),
     (["--launcher", "slurm"], "no launcher is named 'slurm'"),
+    (["--launcher", "ray-tune", "--set", "launcher.scheduler=ashaa"], "did you mean 'asha'"),
+    (["--set", "launcher.scheduler=asha"], "say --launcher ray-tune"),
     (["--workers", "0"], "greater than or equal to 1"),
     (["--study", "../x"], "name"),
     (["--data", "folder:missing"], "missing"),
