@@ -15,6 +15,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
+import ray
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.experiment.config_parser import _create_trial_from_spec, _make_parser
@@ -24,7 +25,7 @@ from ray.tune.search.search_algorithm import SearchAlgorithm
 from archfront.contracts import Artifact, Evaluation, Status, WrongUse
 from archfront.launchers.base import LAUNCHERS, Done, Job
 from archfront.launchers.epochwise import EPOCHS, SCORE, EpochwiseTraining
-from archfront.launchers.ray import TRIES, RayLauncher
+from archfront.launchers.ray import GRACE_S, TRIES, RayLauncher
 from archfront.plan import Plan, Workshop
 from controllers.base import Controller
 from search_spaces.errors import near
@@ -202,23 +203,36 @@ class _Closed(Exception):
 
 
 class _Ends(tune.Callback):
-    """Hands every trial that ended to `take`, from Tune's thread; ends its loop when the launcher is closed."""
+    """Hands every trial that ended to `take`, from Tune's thread; ends its loop when the launcher is closed.
+
+    `seen` has the trials that run, each with when it was heard of last.
+    """
 
     def __init__(self, take: Callable[[Any], None], closed: threading.Event) -> None:
         self._take, self._closed = take, closed
+        self.seen: dict[str, tuple[Any, float]] = {}
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Stop all trials, too, where the launcher is closed while some run."""
         if self._closed.is_set():
             raise _Closed
 
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A worker has taken it."""
+        self.seen[trial.trial_id] = (trial, time.monotonic())
+
+    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: Any, **info: Any) -> None:
+        """It has trained another epoch."""
+        self.seen[trial.trial_id] = (trial, time.monotonic())
+
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """It was trained in full, or stopped."""
+        self.seen.pop(trial.trial_id, None)
         self._take(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Its worker died once too often."""
-        self._take(trial)
+        self.on_trial_complete(iteration, trials, trial)
 
 
 @LAUNCHERS.register("ray-tune")
@@ -253,8 +267,10 @@ class RayTuneLauncher(RayLauncher):
         (self._desk / "plan.json").write_text(json.dumps(about))
         self._jobs = _Jobs(max(workers, self._tuning.population) if self._ranges else workers)
         self._under_way: dict[str, Job] = {}
+        self._overdue: set[str] = set()
         self._ended: queue.SimpleQueue[Done] = queue.SimpleQueue()
         self._closed = threading.Event()
+        self._ends = _Ends(self._take_trial, self._closed)
         self._failure: Exception | None = None
         self._loop = threading.Thread(target=self._run, daemon=True)
 
@@ -287,6 +303,7 @@ class RayTuneLauncher(RayLauncher):
     def results(self, timeout_s: float) -> Sequence[Done]:
         deadline = time.monotonic() + timeout_s
         while True:
+            self._kill_silent()
             done = [*super().results(0.0), *self._drained()]
             if done or time.monotonic() >= deadline:
                 return done
@@ -294,6 +311,17 @@ class RayTuneLauncher(RayLauncher):
                 reason = " ".join(str(self._failure).split())[-300:]
                 raise RuntimeError(f"Ray Tune's loop ended: {reason}; the same command goes on") from self._failure
             time.sleep(min(WAIT_S, timeout_s))
+
+    def _kill_silent(self) -> None:
+        """Kill the workers of trials that should have given up by themselves long ago."""
+        limit = self.plan.timeout_s
+        for trial, since in list(self._ends.seen.values()) if limit is not None else ():
+            actor = trial.temporary_state.ray_actor
+            if actor is not None and time.monotonic() - since > (limit or 0.0) + GRACE_S:
+                trial.max_failures = 0  # not again: it would hang again
+                self._overdue.add(trial.trial_id)
+                self._ends.seen.pop(trial.trial_id, None)
+                ray.kill(actor)
 
     def _drained(self) -> list[Done]:
         found: list[Done] = []
@@ -318,7 +346,7 @@ class RayTuneLauncher(RayLauncher):
                 storage_path=str(self._desk),
                 search_alg=self._jobs,
                 scheduler=self._scheduler(),
-                callbacks=[_Ends(self._take_trial, self._closed)],
+                callbacks=[self._ends],
                 resources_per_trial=self._resources(),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1),
                 max_failures=TRIES - 1,
@@ -334,8 +362,6 @@ class RayTuneLauncher(RayLauncher):
             self._failure = error
 
     def _resources(self) -> dict[str, int]:
-        import ray
-
         found = {"cpu": self.plan.threads}
         if self._workshop.main.resource == "gpu" and ray.cluster_resources().get("GPU", 0) > 0:
             found["gpu"] = 1
@@ -389,6 +415,9 @@ class RayTuneLauncher(RayLauncher):
 
     def _failed(self, job: Job, trial: Any) -> Evaluation:
         error = trial.get_error()
+        if trial.trial_id in self._overdue:
+            reason = f"{job.evaluator}: it didn't end {GRACE_S:g} s after its time limit; its worker was killed"
+            return Evaluation(job.proposal, Status.TIMED_OUT, reason)
         why = " ".join(str(error).split())[-300:] if error else "no result"
         return Evaluation(job.proposal, Status.FAILED, f"{job.evaluator}: the worker died {TRIES} times ({why})")
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def check_stopped(study: Study, scheduler: str) -> list[Row]:
 
 
 def test_asha_stops_some_and_the_study_says_so(tmp_path: Path) -> None:
-    study, progress = search(order(tmp_path, 16))
+    study, progress = search(order(tmp_path, 16, workers=1))
     assert (progress.done, study.counts()) == (16, {"ok": 16})
     stopped = check_stopped(study, "ASHA")
     assert {row.fidelity for row in stopped} <= {1, 3} and 0 < len(stopped) < 16
@@ -91,11 +92,6 @@ def test_asha_stops_some_and_the_study_says_so(tmp_path: Path) -> None:
         [weights] = study.candidate(row.digest).artifacts
         assert (study.folder / weights.path).read_text() == str(row.fidelity or FULL)
     assert not (study.folder / "ray-tune").exists()
-    # The same command with more goes on: what was stopped isn't trained again.
-    study, progress = search(order(tmp_path, 18, launcher_settings={"scheduler": "none"}))
-    assert (progress.done, progress.done_here) == (18, 2)
-    assert [row.fidelity for row in study.rows()][16:] == [0, 0]
-    assert max(trained(tmp_path).values()) == 1
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -150,6 +146,11 @@ def test_median_stopping_stops_some(tmp_path: Path) -> None:
     stopped = check_stopped(study, "the median stopping rule")
     assert 0 < len(stopped) < 20 and all(row.fidelity >= 2 for row in stopped)
     assert sum(trained(tmp_path).values()) < 20 * FULL
+    # The same study goes on with another scheduler; what was stopped isn't trained again.
+    study, progress = search(order(tmp_path, 22, launcher_settings={"scheduler": "none"}))
+    assert (progress.done, progress.done_here) == (22, 2)
+    assert [row.fidelity for row in study.rows()][20:] == [0, 0]
+    assert max(trained(tmp_path).values()) == 1
 
 
 @pytest.mark.slow
@@ -197,6 +198,15 @@ def test_a_worker_that_dies_is_replaced_and_goes_on_from_its_last_epoch(tmp_path
 
 
 @pytest.mark.chaos
+def test_a_training_that_hangs_is_ended_and_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("archfront.launchers.ray_tune.GRACE_S", 1.0)
+    hanging = order(tmp_path, 2, pause=3600.0)
+    study, _ = search(replace(hanging, plan=replace(hanging.plan, timeout_s=1.0)))
+    assert study.counts() == {"timed_out": 2}
+    assert all("its worker was killed" in row.reason for row in study.rows())
+
+
+@pytest.mark.chaos
 def test_kill_9_and_the_same_command_again_goes_on(tmp_path: Path) -> None:
     told: set[tuple[str, int]] = set()
     for _ in range(2):
@@ -208,7 +218,7 @@ def test_kill_9_and_the_same_command_again_goes_on(tmp_path: Path) -> None:
         run.wait()
         assert told < ended(tmp_path)
         told = ended(tmp_path)
-    study, progress = search(order(tmp_path, 24))
+    study, progress = search(order(tmp_path, 24, pause=0.1))
     assert (progress.done, progress.done_here) == (24, 24 - len(told))
     assert told <= ended(tmp_path) and study.counts() == {"ok": 24}
     assert len(check_stopped(study, "ASHA")) > 0
