@@ -38,6 +38,7 @@ class Order:
     budget: Budget = field(default_factory=Budget)
     workers: int = 1
     launcher: str = ""
+    launcher_settings: Mapping[str, Any] = field(default_factory=dict)
     ray_address: str | None = None
     warm_start: str = ""
 
@@ -46,7 +47,7 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     """Run the search that was ordered; a study of that name goes on. Raises `WrongUse` before anything is written."""
     if order.budget.evaluations is None and order.budget.minutes is None:
         raise WrongUse("a search needs a budget: --evaluations N, --minutes M, or both")
-    make_launcher = _launcher(order)
+    make_launcher, check_launcher = _launcher(order)
     plan = order.plan.qualified()
     if not plan.objectives:
         raise WrongUse("a search needs an objective; say, for example, --objective accuracy --objective latency_ms")
@@ -58,6 +59,7 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     controller = make_controller(order, workshop)
     workshop.check()
     controller.set_epochs(workshop.epochs)
+    check_launcher(workshop, controller)
     settings = describe(order, workshop)
     if known is not None:
         _check_same(known, settings, workshop)
@@ -106,6 +108,7 @@ def describe(order: Order, workshop: Workshop) -> dict[str, Any]:
         "controller_settings": dict(order.controller_settings),
         "workers": order.workers,
         "launcher": order.launcher,
+        "launcher_settings": dict(order.launcher_settings),
         **({"warm_start": order.warm_start} if order.warm_start else {}),
     }
 
@@ -172,22 +175,42 @@ def _create(order: Order, workshop: Workshop, settings: Mapping[str, Any], contr
     )
 
 
-def _launcher(order: Order) -> Callable[[Plan, Workshop], Launcher]:
-    """What makes the launcher that was ordered; raises `WrongUse` at once where it can't."""
+def _launcher(order: Order) -> tuple[Callable[[Plan, Workshop], Launcher], Callable[[Workshop, Controller], None]]:
+    """What makes the launcher that was ordered, and what checks that it suits the search.
+
+    Raises `WrongUse` at once where it can't be made.
+    """
     name = order.launcher or ("ray" if order.workers > 1 or order.ray_address else "inline")
+    known = ["inline", "ray", "ray-tune"]
+    if name not in known:
+        raise WrongUse(f"no launcher is named '{name}'; {near(name, known)}")
+    if name != "ray-tune" and order.launcher_settings:
+        key = next(iter(order.launcher_settings))
+        raise WrongUse(f"the launcher '{name}' has no setting '{key}'; say --launcher ray-tune, or leave it out")
     if name == "inline":
         if order.workers > 1:
             raise WrongUse(f"the inline launcher has one worker, not {order.workers}; say --launcher ray")
         from archfront.launchers.inline import InlineLauncher
 
-        return lambda plan, workshop: InlineLauncher(plan, workshop=workshop)
-    if name == "ray":
-        try:
-            from archfront.launchers.ray import RayLauncher
-        except ModuleNotFoundError:
-            raise WrongUse("the ray launcher needs Ray; install it with: pip install 'archfront[ray]'") from None
-        return lambda plan, workshop: RayLauncher(plan, order.workers, order.ray_address)
-    raise WrongUse(f"no launcher is named '{name}'; {near(name, ['inline', 'ray'])}")
+        return lambda plan, workshop: InlineLauncher(plan, workshop=workshop), _anything
+    try:
+        from archfront.launchers.ray import RayLauncher
+
+        if name == "ray":
+            return lambda plan, workshop: RayLauncher(plan, order.workers, order.ray_address), _anything
+        from archfront.launchers.ray_tune import RayTuneLauncher, Tuning
+    except ModuleNotFoundError:
+        raise WrongUse(f"the {name} launcher needs Ray; install it with: pip install 'archfront[ray]'") from None
+    tuning = Tuning.of(order.launcher_settings)
+
+    def make(plan: Plan, workshop: Workshop) -> Launcher:
+        return RayTuneLauncher(plan, order.workers, order.ray_address, tuning, workshop)
+
+    return make, tuning.check
+
+
+def _anything(workshop: Workshop, controller: Controller) -> None:
+    """Any search will do."""
 
 
 __all__ = ["Order", "search"]

@@ -271,6 +271,7 @@ class Search:
                 work.architecture,
                 path,
                 tuple(self._checkpoints[of][1] for of in work.proposal.parents if of in self._checkpoints),
+                self._checkpoints[work.proposal.digest][0] if path else 0,
             )
         )
 
@@ -282,6 +283,9 @@ class Search:
     def _take(self, writer: StudyWriter, done: Done) -> None:
         """Record a finished part; end the evaluation, or go on with the next part of it."""
         work = self._open[done.job.id]
+        if done.evaluation.proposal.fidelity != work.proposal.fidelity:  # the launcher stopped it early
+            work.proposal = replace(work.proposal, fidelity=done.evaluation.proposal.fidelity)
+            work.so_far = replace(work.so_far, proposal=work.proposal)
         part = _once(done.evaluation, work.so_far)
         work.so_far = judged(work.so_far.joined(part), self.controller.constraints)
         work.left = work.left[1:]

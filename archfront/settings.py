@@ -56,13 +56,13 @@ class Settings(BaseModel):
     workers: int = Field(default=1, ge=1, le=10_000)
     threads: int = Field(default=1, ge=1, le=1_000)
     timeout_s: float | None = Field(default=None, gt=0)
-    launcher: str = ""
+    launcher: Choice = Choice()
     ray_address: str | None = None
     seed: int = Field(default=0, ge=0, lt=2**31)
     warm_start: str = ""
     db: str = DEFAULT_URL
 
-    @field_validator("data", "controller", "evaluator", mode="before")
+    @field_validator("data", "controller", "evaluator", "launcher", mode="before")
     @classmethod
     def _named(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
@@ -117,7 +117,8 @@ class Settings(BaseModel):
             controller_settings=self.controller.settings,
             budget=SearchBudget(self.budget.evaluations, self.budget.minutes),
             workers=self.workers,
-            launcher=self.launcher,
+            launcher=self.launcher.name,
+            launcher_settings=self.launcher.settings,
             ray_address=self.ray_address,
             warm_start=self.warm_start,
         )
@@ -137,7 +138,7 @@ def settings_of(study: Study) -> dict[str, Any]:
     """What a study was started with, in the form of a study file."""
     kept = study.settings
     plain = (
-        *("decisions", "where", "objectives", "constraints", "device", "threads", "timeout_s", "workers", "launcher"),
+        *("decisions", "where", "objectives", "constraints", "device", "threads", "timeout_s", "workers"),
         "warm_start",
     )
     return {
@@ -146,6 +147,7 @@ def settings_of(study: Study) -> dict[str, Any]:
         "data": {"name": kept.get("data") or "", **(kept.get("data_settings") or {})},
         "controller": {"name": kept.get("controller") or "", **(kept.get("controller_settings") or {})},
         "evaluator": {"name": kept.get("evaluator") or "", **(kept.get("evaluator_settings") or {})},
+        "launcher": {"name": kept.get("launcher") or "", **(kept.get("launcher_settings") or {})},
         "search_recipe": kept.get("search_recipe") or {},
         "seed": study.seed,
     }
@@ -165,12 +167,12 @@ def read_study_file(path: Path) -> dict[str, Any]:
 def overlaid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """`base` with the values of `over`, table by table; a value of None in `over` leaves what is there.
 
-    A new name for the data, controller or evaluator drops the settings of the one that was named before.
+    A new name for the data, controller, evaluator or launcher drops the settings of the one that was named before.
     """
     merged = dict(base)
     for key, value in over.items():
         known = merged.get(key)
-        if isinstance(known, str) and key in ("data", "controller", "evaluator"):
+        if isinstance(known, str) and key in ("data", "controller", "evaluator", "launcher"):
             known = {"name": known}
         if isinstance(value, str) and isinstance(known, Mapping):
             value = {"name": value}
@@ -244,7 +246,8 @@ workers = 1
 # Where results are kept. ["{db}" in the working folder]
 # db = "{db}"
 
-# inline evaluates in this process, ray in a pool of worker processes. [inline for one worker, ray for more]
+# inline evaluates in this process, ray in a pool of worker processes, ray-tune lets Ray Tune stop trainings early.
+# [inline for one worker, ray for more]
 # launcher = "ray"
 
 # What to try next: a name that 'archfront controllers' lists, its settings beside it.

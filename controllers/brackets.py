@@ -41,8 +41,8 @@ class Brackets(Controller):
         constraints: Sequence[Constraint] = (),
         seed: int = 0,
         of: str = "",
-        min_fidelity: float = 1 / 9,
-        reduction: float = 3,
+        min_fidelity: float = 1 / 16,
+        reduction: float = 4,
         fidelities: Sequence[float] = (),
         settings: Mapping[str, Any] | None = None,
     ) -> None:

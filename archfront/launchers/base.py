@@ -16,7 +16,8 @@ class Job:
     """One part of an evaluation: which evaluator is to work on which proposal.
 
     `architecture` is the text of its JSON form, which is what travels. `checkpoint` is the path, relative to the
-    study's folder, of the weights that the candidate left at a lower fidelity, `parents` are those of its parents'.
+    study's folder, of the weights that the candidate left at a lower fidelity, `trained` the epochs of these,
+    `parents` are those of its parents'.
     """
 
     id: int
@@ -26,11 +27,12 @@ class Job:
     architecture: str
     checkpoint: str | None = None
     parents: tuple[str, ...] = ()
+    trained: int = 0
 
 
 @dataclass(frozen=True)
 class Done:
-    """A job and what became of it."""
+    """A job and what became of it; the evaluation's proposal says a lower fidelity where a training was stopped."""
 
     job: Job
     evaluation: Evaluation

@@ -86,13 +86,16 @@ class RayLauncher(Launcher):
         self._dispatch()
 
     def _pool(self, resource: str) -> _Pool:
-        device = resource.startswith("device:")
-        count = 1 if device else self.workers
-        options: dict[str, Any] = {"max_restarts": -1, "num_cpus": 0 if device else self.plan.threads}
+        count, cores = self._size(resource)
+        options: dict[str, Any] = {"max_restarts": -1, "num_cpus": cores}
         if resource == "gpu" and ray.cluster_resources().get("GPU", 0) > 0:
             options["num_gpus"] = 1
         cls = ray.remote(**options)(Worker)
         return _Pool([cls.remote(self.plan.to_json()) for _ in range(count)], deque(range(count)), deque())
+
+    def _size(self, resource: str) -> tuple[int, int]:
+        """How many actors there are for a resource, and how many cores each is given."""
+        return (1, 0) if resource.startswith("device:") else (self.workers, self.plan.threads)
 
     def _dispatch(self) -> None:
         for pool in self._pools.values():

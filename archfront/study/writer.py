@@ -149,11 +149,15 @@ class StudyWriter:
             self._insert_part(connection, id, evaluator, outcome)
 
     def tell(self, id: int, evaluation: Evaluation, evaluator: str = "", part: Evaluation | None = None) -> int:
-        """Record the end of an evaluation, with its last part; gives its place in the order of results."""
+        """Record the end of an evaluation, with its last part; gives its place in the order of results.
+
+        Its fidelity is that of the evaluation's proposal: lower than was asked where the training was stopped early.
+        """
         with self._database.writing() as connection:
             values = {
                 "status": str(evaluation.status),
                 "reason": evaluation.reason[:2000],
+                "fidelity": evaluation.proposal.fidelity or 0,
                 "told": self._told,
                 "told_at": time.time(),
                 "seconds": evaluation.seconds,

@@ -43,7 +43,14 @@ def test_examples_run(words: list[str], tmp_path: Path, monkeypatch: pytest.Monk
     assert (tmp_path / "study.db").exists()
 
 
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/controllers.md", "docs/recipes.md", "docs/supernets.md"]
+DOCUMENTS = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/controllers.md",
+    "docs/launchers.md",
+    "docs/recipes.md",
+    "docs/supernets.md",
+]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

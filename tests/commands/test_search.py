@@ -108,14 +108,14 @@ def test_init_writes_a_study_file_that_is_valid(archfront: Any) -> None:
 
 
 def test_every_line_of_the_study_file_that_is_commented_out_is_valid() -> None:
-    from archfront.settings import STUDY_FILE, settings_from
+    from archfront.settings import STUDY_FILE, Choice, settings_from
 
     text = STUDY_FILE.format(file="f", name="n", db="sqlite:///x.db")
     text = re.sub(r"^# (?=(\[\w+\]|\w+ = .*)$)", "", text, flags=re.M)
     import tomllib
 
     settings = settings_from(tomllib.loads(text), "file")
-    assert (settings.launcher, settings.evaluator.settings) == ("ray", {"epochs": 12})
+    assert (settings.launcher, settings.evaluator.settings) == (Choice(name="ray"), {"epochs": 12})
 
 
 WRONG = [
@@ -134,6 +134,8 @@ WRONG = [
     (["--set", "workers"], "KEY=VALUE"),
     (["--device", "pixl"], "no device is named 'pixl'"),
     (["--launcher", "slurm"], "no launcher is named 'slurm'"),
+    (["--launcher", "ray-tune", "--set", "launcher.scheduler=ashaa"], "did you mean 'asha'"),
+    (["--set", "launcher.scheduler=asha"], "say --launcher ray-tune"),
     (["--workers", "0"], "greater than or equal to 1"),
     (["--study", "../x"], "name"),
     (["--data", "folder:missing"], "missing"),

@@ -17,8 +17,11 @@ ROW = TableSpace("row", ["n"], [(n,) for n in range(40)])
 ACCURACY = Objective("accuracy", "max")
 
 
+THIRDS = {"min_fidelity": 1 / 9, "reduction": 3}
+
+
 def made(name="asha", space=ROW, objectives=(ACCURACY,), constraints=(), epochs=9, **settings):
-    controller = create(name, space, objectives, constraints, 0, {"of": "exhaustive", **settings})
+    controller = create(name, space, objectives, constraints, 0, {"of": "exhaustive", **THIRDS, **settings})
     controller.set_epochs(epochs)
     return controller
 

@@ -35,7 +35,9 @@ def order(folder: str | Path, evaluations: int = 60, pause: float = 0.0, **kwarg
         objectives=("accuracy:max", "params:min"),
         seed=3,
     )
-    named = {"controller": "asha", **kwargs}
+    # Rungs of 1, 3 and 9 epochs.
+    thirds = {"min_fidelity": 1 / 9, "reduction": 3}
+    named = {"controller": "asha", "controller_settings": thirds, **kwargs}
     return Order(plan, "s", f"sqlite:///{folder}/s.db", budget=Budget(evaluations=evaluations), **named)
 
 
