@@ -16,6 +16,7 @@ from search_spaces.edits.steps import (
     check_reachable,
     path_edits,
 )
+from search_spaces.edits.tying import Tie, Untie
 
 __all__ = [
     "EDITS",
@@ -25,6 +26,8 @@ __all__ = [
     "InjectLayers",
     "Replicate",
     "Split",
+    "Tie",
+    "Untie",
     "Widen",
     "check_reachable",
     "path_edits",

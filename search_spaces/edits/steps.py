@@ -29,10 +29,12 @@ EDITS: "Registry[type[Edit]]" = Registry("edit", "search_spaces.edits")
 
 
 class Edit(ABC):
-    """One change of an architecture that a trained network's function survives."""
+    """One change of an architecture that a trained network's function survives, where it `preserves` that."""
 
     name: ClassVar[str] = ""
     source: ClassVar[str] = ""
+    preserves: ClassVar[bool] = True
+    """Whether the network computes after the edit what it did before."""
 
     @abstractmethod
     def applied(self, architecture: Any) -> Any:
@@ -112,6 +114,7 @@ class Deepen(Edit):
         return max(0, self.index - 1)
 
     def _blocks(self, architecture: Any) -> tuple[Any, ...]:
+        _check_untied(architecture)
         blocks = _blocks_at(architecture, self.path)
         if not 0 <= self.index <= len(blocks) or not (blocks or self.block):
             raise SpaceError(f"has {len(blocks)} blocks; no block can be put at {self.index}", self.path)
@@ -142,15 +145,17 @@ class InjectLayers(Edit):
         """For each stage that gets blocks: the old block at each new place, and whether it is a copy of it."""
         if self.every < 1:
             raise SpaceError(f"must be 1 or more, not {self.every}", "inject.every")
+        _check_untied(architecture)
         found = {}
-        for number, stage in enumerate(getattr(architecture, "stages", ())):
+        path = "network." if network_of(architecture) is not architecture else ""
+        for number, stage in enumerate(_stages(network_of(architecture))):
             order: list[tuple[int, bool]] = []
             for index in range(len(stage.blocks)):
                 order.append((index, False))
                 if (index + 1) % self.every == 0:
                     order.append((index, True))
             if len(order) > len(stage.blocks):
-                found[f"stages.{number}"] = order
+                found[f"{path}stages.{number}"] = order
         if not found:
             raise SpaceError(f"no stage has {self.every} blocks or more; inject more often", "architecture")
         return found
@@ -235,12 +240,30 @@ def check_reachable(before: Any, after: Any, inserted: Inserted | None = None) -
     """Raise `SpaceError`, with path and reason, unless edits lead from one architecture to the other.
 
     Gives the blocks that are new in `after`. Without `inserted` they are what one deepening would have added: those
-    between the blocks that agree at a stage's start and end, or else the last ones.
+    between the blocks that agree at a stage's start and end, or else the last ones. Layers may be tied and untied
+    besides; only a tie of a new block leads nowhere. Paths are those inside of the network whose layers are tied.
     """
-    before, after = canonical(before), canonical(after)
+    tied = canonical(after)
+    before, after = network_of(canonical(before)), network_of(tied)
     found = dict(_added(before, after) if inserted is None else inserted)
     _check(before, after, found, "")
+    for path, number, place, root in ties_of(tied):
+        if {place, root} & set(found.get(path, ())):
+            raise SpaceError("a new block can't be tied at once, since it must pass on what comes", f"ties.{number}")
     return found
+
+
+def network_of(architecture: Any) -> Any:
+    """The network inside of one with ties, or the network itself."""
+    return architecture.network if getattr(architecture, "name", "") == "tied" else architecture
+
+
+def ties_of(architecture: Any) -> Iterator[tuple[str, int, int, int]]:
+    """For each tied layer: the path of its stage, the stage's number, the layer's place, that of the one it follows."""
+    for number, row in enumerate(getattr(architecture, "roots", ())):
+        for place, root in enumerate(row):
+            if root != place:
+                yield f"stages.{number}", number, place, root
 
 
 def _added(before: Any, after: Any) -> Iterator[tuple[str, dict[int, int | None]]]:
@@ -331,6 +354,12 @@ def _branched(architecture: Any, path: str, branches: int, allocation: str) -> A
         raise SpaceError(f"{outline(mixer)} is no token mixer, so it can't become several paths", path)
     paths: Any = FAMILIES["token_mixer"].get("paths")
     return put(architecture, path, paths((mixer,) * branches, allocation))
+
+
+def _check_untied(architecture: Any) -> None:
+    """New blocks would move the layers that ties are between."""
+    if next(ties_of(architecture), None) is not None:
+        raise SpaceError("its layers are tied by their places; untie them before blocks are added", "ties")
 
 
 def _blocks_at(architecture: Any, path: str) -> tuple[Any, ...]:

@@ -32,6 +32,8 @@ from search_spaces.edits import (
     InjectLayers,
     Replicate,
     Split,
+    Tie,
+    Untie,
     Widen,
     check_reachable,
 )
@@ -40,7 +42,7 @@ from search_spaces.edits.weights import Edited, apply, inherited
 from search_spaces.errors import SpaceError
 from search_spaces.spaces import get_space
 from search_spaces.testing import randomise
-from search_spaces.topologies import Cell201, Network, Stage
+from search_spaces.topologies import Cell201, Network, Stage, Tied
 
 INPUTS, OUTPUTS = (3, 8, 8), 5
 TOLERANCE = 1e-5
@@ -246,6 +248,67 @@ def test_edits_of_paths_add_up():
     compare(first, last, INPUTS)
 
 
+CONV = Block(DepthwiseConv(3))
+
+
+def test_untied_layers_compute_the_same():
+    before = Tied(network(CONV, CONV, CONV), ((0, 0, 1),))
+    edited = check_same(before, Untie(2))
+    assert edited.architecture.ties == ((0, 0, 2), (0,))
+    check_same(edited.architecture, Untie(1))
+
+
+def test_a_tied_layer_has_the_weights_of_the_other():
+    before = network(CONV, CONV, CONV)
+    old = trained(before)
+    edited = apply(Tie(2, 1), before, old.state_dict(), INPUTS, OUTPUTS)
+    assert edited.architecture == Tied(before, ((0, 1, 1), (0,))) and not Tie.preserves and Untie.preserves
+    by_hand = trained(before)
+    by_hand.stages[0].blocks[2] = by_hand.stages[0].blocks[1]
+    new = build(edited.architecture, INPUTS, OUTPUTS)
+    new.load_state_dict(edited.state)
+    compare(by_hand, new, INPUTS, training=False)
+    again = apply(Tie(1, 0), edited.architecture, edited.state, INPUTS, OUTPUTS)
+    assert again.architecture.ties == ((0, 0, 0), (0,)), "what was tied to a layer follows it"
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [Widen("network.stages.0", 12), Widen("network.stages.1.blocks.0.channel_mixer", 5), Deepen("network.stages.1", 1)],
+    ids=str,
+)
+def test_tied_networks_grow_where_layers_stay_equal(edit):
+    ties = () if isinstance(edit, Deepen) else ((0, 0),)
+    check_same(Tied(network(CONV, CONV), ties), edit, training=False)
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        (Tie(2, 0), "only to an earlier one of its own stage"),
+        (Tie(0, 1), "only to an earlier one"),
+        (Tie(3, 0), "no layer 3; the network has layers 0 to 2"),
+        (Tie(1, 0), "they can't be tied; make their blocks equal"),
+        (Untie(1), "isn't tied"),
+    ],
+    ids=str,
+)
+def test_ties_that_do_not_fit_say_why(edit, reason):
+    with pytest.raises(SpaceError, match=reason):
+        edit.applied(network(CONV, Block("pool")))
+
+
+def test_blocks_are_not_added_between_tied_ones():
+    before = Tied(network(CONV, CONV, CONV), ((0, 1, 0),))
+    for edit in (Deepen("network.stages.0", 1), InjectLayers(1)):
+        with pytest.raises(SpaceError, match="untie them before"):
+            edit.applied(before)
+    new = Tied(network(CONV, CONV, CONV, Block("depthwise_conv")), ((0, 1, 0),))
+    check_reachable(before, new)
+    with pytest.raises(SpaceError, match="a new block can't be tied"):
+        check_reachable(network(CONV, CONV), Tied(network(CONV, CONV, CONV), ((0, 1, 1),)))
+
+
 def test_one_network_may_grow_in_many_places_at_once():
     block = Block(DepthwiseConv(3), MLP(2))
     before = network(block, block)
@@ -373,5 +436,5 @@ def test_the_edits_of_paths_are_listed():
 
 
 def test_every_edit_is_registered_with_its_source():
-    assert EDITS.names() == ["deepen", "enlarge", "inject", "replicate", "split", "widen"]
+    assert EDITS.names() == ["deepen", "enlarge", "inject", "replicate", "split", "tie", "untie", "widen"]
     assert all(entry.source == entry.value.source and entry.about for entry in EDITS)

@@ -32,7 +32,7 @@ from search_spaces.blocks import (
 )
 from search_spaces.parts import PACKAGES
 from search_spaces.testing import PartConformance
-from search_spaces.topologies import Cell201, Network, Stage, Trained
+from search_spaces.topologies import Cell201, Network, Stage, Tied, Trained
 
 SHAPE = (16, 8, 8)
 ODD = (16, 5, 7)
@@ -69,6 +69,7 @@ SETTINGS = [
     (Stage(16, (Block("pool"), Block("pool")), downsample=None), ODD),
     (Network("conv3x3", (Stage(16, (Block("pool"),)), Stage(24, (), "pool"))), (3, 9, 11)),
     (Trained(Network("conv3x3", (Stage(16, (Block("pool"),)),)), PartialRecipe(lr=0.01, optimizer="sgd")), (3, 9, 11)),
+    (Tied(Network("conv3x3", (Stage(16, (Block("pool", norm_placement="post"),) * 3),)), ((0, 1, 0),)), (3, 9, 11)),
     (Cell201("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "none", 1, 8), (1, 8, 12)),
 ]
 
