@@ -49,6 +49,9 @@ class Edit(ABC):
         return " ".join([self.name, *(outline(value) for value in values if value is not None)])
 
 
+TREES = ("paths", "chain")
+"""Token mixers that hold others."""
+
 E = TypeVar("E", bound=type[Edit])
 
 
@@ -187,6 +190,25 @@ class Split(Edit):
         return _branched(architecture, self.path, self.branches, "split")
 
 
+@edit("insert_identity", source="Path-Level Network Transformation for Efficient Architecture Search")
+@dataclass(frozen=True)
+class InsertIdentity(Edit):
+    """A depthwise convolution behind the token mixer at `path`, in the same path, which begins as the identity."""
+
+    path: str
+    kernel: int = 3
+
+    def applied(self, architecture: Any) -> Any:
+        mixer = at(architecture, self.path)
+        if getattr(mixer, "family", "") != "token_mixer":
+            raise SpaceError(f"{outline(mixer)} is no token mixer, so no other can follow it in its path", self.path)
+        known = FAMILIES["token_mixer"]
+        chain: Any = known.get("chain")
+        conv: Any = known.get("depthwise_conv")
+        before = mixer.children if mixer.name == "chain" else (mixer,)
+        return put(architecture, self.path, chain((*before, conv(self.kernel))))
+
+
 def at(tree: Any, path: str) -> Any:
     """What stands at `path` of an architecture: names of fields and places in tuples, as in `stages.0.blocks.1`."""
     for step in filter(None, path.split(".")):
@@ -210,7 +232,7 @@ def put(tree: Any, path: str, value: Any) -> Any:
 
 
 def path_edits(architecture: Any, branches: tuple[int, ...] = (2, 3, 4)) -> Iterator[Edit]:
-    """The edits of the trees of paths of an architecture: each leaf replicated, split, or with a kernel 2 larger.
+    """The edits of the trees of paths of an architecture: each leaf replicated, split, followed, or 2 larger.
 
     Every token mixer is a leaf or a tree. Leaves whose shape doesn't fit, and kernels that no space has, come, too.
     """
@@ -221,6 +243,7 @@ def path_edits(architecture: Any, branches: tuple[int, ...] = (2, 3, 4)) -> Iter
                 yield Split(path, count)
         if "kernel" in GROWING.get((leaf.family, leaf.name), ()):
             yield EnlargeKernel(path, leaf.kernel + 2)
+        yield InsertIdentity(path)
 
 
 def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -229,7 +252,7 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         for place, item in enumerate(tree):
             yield from leaves(item, f"{path}.{place}" if path else str(place))
     elif isinstance(tree, Part):
-        if tree.family == "token_mixer" and tree.name != "paths":
+        if tree.family == "token_mixer" and tree.name not in TREES:
             yield path, tree
             return
         for field in fields_of(tree):
@@ -287,6 +310,8 @@ def _check(before: Any, after: Any, inserted: Inserted, path: str) -> None:
         return
     if isinstance(after, Part) and after.family == "token_mixer" and after.name == "paths":
         _check_paths(before, after, inserted, path)
+    elif isinstance(after, Part) and after.family == "token_mixer" and after.name == "chain":
+        _check_chain(before, after, inserted, path)
     elif isinstance(before, tuple) and isinstance(after, tuple):
         if path.endswith(".blocks"):
             new = inserted.get(path.removesuffix(".blocks"), {})
@@ -318,6 +343,18 @@ def _check_paths(before: Any, after: Any, inserted: Inserted, path: str) -> None
         raise SpaceError(f"{outline(before)} mixes channels, so its channels can't be split", path)
     for place, child in enumerate(after.children):
         _check(before, child, inserted, f"{path}.children.{place}")
+
+
+def _check_chain(before: Any, after: Any, inserted: Inserted, path: str) -> None:
+    """`after` begins with what was there before; what follows can be the identity."""
+    old = before.children if type(before) is type(after) else (before,)
+    if len(old) > len(after.children):
+        raise SpaceError(f"{len(old)} of them became {len(after.children)}, which no edit does", f"{path}.children")
+    for place, (was, now) in enumerate(zip(old, after.children, strict=False)):
+        _check(was, now, inserted, f"{path}.children.{place}")
+    for place, new in enumerate(after.children[len(old) :], len(old)):
+        if new.name != "depthwise_conv":
+            raise SpaceError(f"{outline(new)} can't begin as the identity", f"{path}.children.{place}")
 
 
 def _check_no_split(tree: Any, path: str) -> None:

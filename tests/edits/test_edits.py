@@ -11,6 +11,7 @@ from search_spaces.blocks import (
     MLP,
     AveragePoolHead,
     Block,
+    Chain,
     ConditionalEncoding,
     Conv3x3Stem,
     ConvDownsample,
@@ -30,6 +31,7 @@ from search_spaces.edits import (
     Edit,
     EnlargeKernel,
     InjectLayers,
+    InsertIdentity,
     Replicate,
     Split,
     Tie,
@@ -223,6 +225,29 @@ def test_split_mixers_compute_the_same(mixer, branches):
     check_same(network(Block(mixer)), Split("stages.0.blocks.0.token_mixer", branches))
 
 
+@pytest.mark.parametrize(
+    "mixer",
+    [*MIXERS, WindowAttention(2, window=4), Paths((DepthwiseConv(3), "pool"), "split"), Chain(("pool", "pool"))],
+    ids=str,
+)
+@pytest.mark.parametrize("kernel", [1, 5])
+def test_an_inserted_identity_leaves_outputs_and_learns(mixer, kernel):
+    edited = check_same(network(Block(mixer)), InsertIdentity("stages.0.blocks.0.token_mixer", kernel))
+    chain = edited.architecture.stages[0].blocks[0].token_mixer
+    assert chain.name == "chain" and chain.children[-1] == DepthwiseConv(kernel)
+    new = build(edited.architecture, INPUTS, OUTPUTS)
+    new.load_state_dict(edited.state)
+    new(torch.randn(4, *INPUTS)).square().sum().backward()
+    last = f"stages.0.blocks.0.0.branch.1.{len(chain.children) - 1}.weight"
+    assert dict(new.named_parameters())[last].grad.abs().max() > 0
+
+
+def test_identities_are_inserted_in_single_paths():
+    mixer = Paths((DepthwiseConv(3), Paths((DepthwiseConv(3), "pool"), "split")))
+    for path in ("children.0", "children.1.children.1", "children.1"):
+        check_same(network(Block(mixer)), InsertIdentity(f"stages.0.blocks.0.token_mixer.{path}"))
+
+
 def test_edits_of_paths_add_up():
     """A tree grown edit by edit, each with the weights of the one before."""
     path = "stages.0.blocks.0.token_mixer"
@@ -234,6 +259,8 @@ def test_edits_of_paths_add_up():
         Split(f"{path}.children.0", 2),
         EnlargeKernel(f"{path}.children.1", 5),
         Replicate(f"{path}.children.0.children.1", 3),
+        InsertIdentity(f"{path}.children.0.children.1.children.0", 5),
+        Replicate(f"{path}.children.0.children.1.children.0", 2),
         EnlargeKernel(f"{path}.children.0.children.1.children.2", 7),
     ]
     for edit in edits:
@@ -379,6 +406,18 @@ def test_reachable_mutations_of_a_ready_space_compute_the_same():
             "can't be widened",
         ),
         (
+            network(Block("depthwise_conv")),
+            network(Block(Chain(("depthwise_conv", "pool")))),
+            "stages.0.blocks.0.token_mixer.children.1",
+            "can't begin as the identity",
+        ),
+        (
+            network(Block(Chain(("pool",) * 3))),
+            network(Block(Chain(("pool",) * 2))),
+            "stages.0.blocks.0.token_mixer.children",
+            "3 of them became 2",
+        ),
+        (
             network(Block("inverted_bottleneck")),
             network(Block(Paths(("inverted_bottleneck",) * 2, "split"))),
             "stages.0.blocks.0.token_mixer",
@@ -406,6 +445,8 @@ def test_what_no_edit_can_do_is_refused_with_its_path(before, after, path, reaso
         (EnlargeKernel("stages.0.blocks.7", 5), "nothing at '7'"),
         (EnlargeKernel("stages.0.blocks.0.token_mixer", 8), "must be odd"),
         (Replicate("stages.0.blocks.0.norm"), "is no token mixer"),
+        (InsertIdentity("stages.0.blocks.0.norm"), "is no token mixer"),
+        (InsertIdentity("stages.0.blocks.0.token_mixer", 2), "must be odd"),
         (Deepen("stem", 0), "is no stage"),
         (Deepen("stages.0", 5), "no block can be put at 5"),
         (InjectLayers(0), "must be 1 or more"),
@@ -419,22 +460,34 @@ def test_edits_that_do_not_fit_say_why(edit, reason):
 
 def test_the_edits_of_paths_are_listed():
     mixer = Paths((DepthwiseConv(3), "inverted_bottleneck"))
-    found = [
-        str(edit) for edit in path_edits(put(network(Block("pool")), "stages.0.blocks.0.token_mixer", mixer), (2,))
-    ]
+    tree = put(network(Block("pool")), "stages.0.blocks.0.token_mixer", mixer)
+    found = [str(edit) for edit in path_edits(tree, (2,))]
     place = "stages.0.blocks.0.token_mixer.children"
     assert found == [
         f"replicate {place}.0 2",
         f"split {place}.0 2",
         f"enlarge {place}.0 5",
+        f"insert_identity {place}.0 3",
         f"replicate {place}.1 2",
         f"enlarge {place}.1 5",
+        f"insert_identity {place}.1 3",
         "replicate stages.1.blocks.0.token_mixer 2",
         "split stages.1.blocks.0.token_mixer 2",
         "enlarge stages.1.blocks.0.token_mixer 9",
+        "insert_identity stages.1.blocks.0.token_mixer 3",
     ]
 
 
 def test_every_edit_is_registered_with_its_source():
-    assert EDITS.names() == ["deepen", "enlarge", "inject", "replicate", "split", "tie", "untie", "widen"]
+    assert EDITS.names() == [
+        "deepen",
+        "enlarge",
+        "inject",
+        "insert_identity",
+        "replicate",
+        "split",
+        "tie",
+        "untie",
+        "widen",
+    ]
     assert all(entry.source == entry.value.source and entry.about for entry in EDITS)
