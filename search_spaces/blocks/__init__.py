@@ -31,7 +31,7 @@ from search_spaces.blocks.attention_mixers import SelfAttention, WindowAttention
 from search_spaces.blocks.block import Block
 from search_spaces.blocks.channel_attention import SqueezeExcitation
 from search_spaces.blocks.channel_mixers import GLU, MLP
-from search_spaces.blocks.convolution_mixers import DepthwiseConv, InvertedBottleneck, Pooling
+from search_spaces.blocks.convolution_mixers import DepthwiseConv, DilatedConv, InvertedBottleneck, Pooling
 from search_spaces.blocks.downsamples import ConvDownsample, PoolDownsample
 from search_spaces.blocks.heads import AveragePoolHead
 from search_spaces.blocks.norm_placements import PeriNorm, PostNorm, PreNorm
@@ -55,6 +55,7 @@ __all__ = [
     "Conv3x3Stem",
     "ConvDownsample",
     "DepthwiseConv",
+    "DilatedConv",
     "GroupNorm",
     "HardSwish",
     "InvertedBottleneck",

@@ -35,6 +35,8 @@ class Edit(ABC):
     source: ClassVar[str] = ""
     preserves: ClassVar[bool] = True
     """Whether the network computes after the edit what it did before."""
+    moves_weights: ClassVar[bool] = True
+    """Whether weights change their places or shapes; else the edited network takes them as they are."""
 
     @abstractmethod
     def applied(self, architecture: Any) -> Any:
@@ -207,6 +209,36 @@ class InsertIdentity(Edit):
         conv: Any = known.get("depthwise_conv")
         before = mixer.children if mixer.name == "chain" else (mixer,)
         return put(architecture, self.path, chain((*before, conv(self.kernel))))
+
+
+@edit("redilate", source="ScaleCrafter: Tuning-free Higher-Resolution Visual Generation with Diffusion Models")
+@dataclass(frozen=True)
+class Redilate(Edit):
+    """The depthwise convolution at `path` with its taps `dilation` times as far apart, its weights as they are.
+
+    For running a trained network on images so much larger: a map in which each pixel is `dilation` pixels in both
+    directions is convolved to what was, with each pixel repeated so. On other maps the outputs change. A dilation of
+    1 gives the plain convolution back.
+    """
+
+    path: str
+    dilation: int = 2
+    preserves: ClassVar[bool] = False
+    moves_weights: ClassVar[bool] = False
+
+    def applied(self, architecture: Any) -> Any:
+        mixer = at(architecture, self.path)
+        known = FAMILIES["token_mixer"]
+        if getattr(mixer, "name", "") not in ("depthwise_conv", "dilated_conv"):
+            raise SpaceError(f"{outline(mixer)} is no depthwise convolution, so it can't be dilated", self.path)
+        if self.dilation < 1 or mixer.kernel == 1:
+            raise SpaceError(
+                f"a kernel of {mixer.kernel} can't have a dilation of {self.dilation}; take 3 or more of 1 or more",
+                self.path,
+            )
+        kinds: Any = known.get("dilated_conv"), known.get("depthwise_conv")
+        new = kinds[0](mixer.kernel, self.dilation) if self.dilation > 1 else kinds[1](mixer.kernel)
+        return put(architecture, self.path, new)
 
 
 def at(tree: Any, path: str) -> Any:

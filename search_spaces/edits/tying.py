@@ -13,8 +13,8 @@ from search_spaces.parts import FAMILIES
 class Tie(Edit):
     """Layer `layer` takes over the weights of the earlier layer `to` of its stage, and shares them from now on.
 
-    Layers are counted over the blocks of all stages. What was tied to the layer follows it. The one edit after which a
-    network computes something else.
+    Layers are counted over the blocks of all stages. What was tied to the layer follows it. The network
+    computes something else afterwards.
     """
 
     layer: int

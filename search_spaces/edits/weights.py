@@ -31,12 +31,14 @@ class Edited:
 
 
 def apply(edit: Edit, architecture: Any, state: State, inputs: Shape, outputs: int, seed: int = 0) -> Edited:
-    """The network after an edit; its outputs are those of the network before, up to rounding, unless layers were tied.
+    """The network after an edit; its outputs are those of the network before, if the edit `preserves` them.
 
     `seed` decides how weights are shared out among copies, and what is new behind zeros. Raises `SpaceError`, with
     the path, where the edit doesn't fit the architecture or can't leave its function as it was.
     """
     edited = edit.applied(architecture)
+    if not edit.moves_weights:
+        return Edited(edited, {name: tensor.detach().clone() for name, tensor in state.items()})
     inserted = {path.removeprefix("network."): new for path, new in edit.inserted(architecture).items()}
     return Edited(edited, inherited(architecture, state, edited, inputs, outputs, seed, inserted))
 

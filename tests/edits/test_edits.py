@@ -16,6 +16,7 @@ from search_spaces.blocks import (
     Conv3x3Stem,
     ConvDownsample,
     DepthwiseConv,
+    DilatedConv,
     GroupNorm,
     InvertedBottleneck,
     PatchifyStem,
@@ -32,6 +33,7 @@ from search_spaces.edits import (
     EnlargeKernel,
     InjectLayers,
     InsertIdentity,
+    Redilate,
     Replicate,
     Split,
     Tie,
@@ -336,6 +338,54 @@ def test_blocks_are_not_added_between_tied_ones():
         check_reachable(network(CONV, CONV), Tied(network(CONV, CONV, CONV), ((0, 1, 1),)))
 
 
+@pytest.mark.parametrize(("kernel", "dilation"), [(3, 2), (5, 2), (3, 3)])
+def test_a_redilated_convolution_is_the_sum_of_its_shifted_taps(kernel, dilation):
+    """By the formula: y[p] = b + sum over the taps k of w[k] x[p + dilation (k - centre)], zeros outside."""
+    place = "stages.0.blocks.0.token_mixer"
+    before = network(Block(DepthwiseConv(kernel)))
+    old = trained(before)
+    edited = apply(Redilate(place, dilation), before, old.state_dict(), INPUTS, OUTPUTS)
+    assert at(edited.architecture, place) == DilatedConv(kernel, dilation)
+    new = build(edited.architecture, INPUTS, OUTPUTS)
+    new.load_state_dict(edited.state)
+    conv = new.get_submodule("stages.0.blocks.0.0.branch.1")
+    x = torch.randn(2, 8, 9, 7, generator=torch.Generator().manual_seed(4))
+    expected = conv.bias.detach()[None, :, None, None].expand(2, 8, 9, 7).clone()
+    edge = dilation * (kernel // 2)
+    padded = nn.functional.pad(x, (edge,) * 4)
+    for row in range(kernel):
+        for column in range(kernel):
+            shifted = padded[:, :, dilation * row : dilation * row + 9, dilation * column : dilation * column + 7]
+            expected += conv.weight.detach()[None, :, 0, row, column, None, None] * shifted
+    with torch.no_grad():
+        assert torch.allclose(conv(x), expected, atol=1e-5)
+
+
+def test_a_redilated_network_sees_a_larger_map_as_the_small_one():
+    """Behind the stem, each pixel is repeated 3 x 3 times: so is every pixel of all maps, and the scores agree."""
+    block = Block(DepthwiseConv(3))
+    before: Any = Network(PatchifyStem(2), (Stage(8, (block, block), None),))
+    old = trained(before).eval()
+    x = torch.randn(4, *INPUTS, generator=torch.Generator().manual_seed(4))
+    architecture, state = before, old.state_dict()
+    for number in range(2):
+        edited = apply(Redilate(f"stages.0.blocks.{number}.token_mixer", 3), architecture, state, INPUTS, OUTPUTS)
+        architecture, state = edited.architecture, edited.state
+    new = build(architecture, INPUTS, OUTPUTS)
+    new.load_state_dict(state)
+    new.eval()
+    assert not Redilate.preserves
+    with torch.no_grad():
+        small = old.stem(x)
+        enlarged = small.repeat_interleave(3, 2).repeat_interleave(3, 3)
+        expected, got = old.head(old.stages(small)), new.head(new.stages(enlarged))
+        plain = old.head(old.stages(enlarged))
+    assert (got - expected).abs().max() < TOLERANCE * max(1.0, expected.abs().max().item())
+    assert (plain - expected).abs().max() > 1e-3, "without the dilation the larger map gives something else"
+    back = apply(Redilate("stages.0.blocks.0.token_mixer", 1), architecture, state, INPUTS, OUTPUTS)
+    assert at(back.architecture, "stages.0.blocks.0.token_mixer") == DepthwiseConv(3)
+
+
 def test_one_network_may_grow_in_many_places_at_once():
     block = Block(DepthwiseConv(3), MLP(2))
     before = network(block, block)
@@ -445,6 +495,8 @@ def test_what_no_edit_can_do_is_refused_with_its_path(before, after, path, reaso
         (EnlargeKernel("stages.0.blocks.7", 5), "nothing at '7'"),
         (EnlargeKernel("stages.0.blocks.0.token_mixer", 8), "must be odd"),
         (Replicate("stages.0.blocks.0.norm"), "is no token mixer"),
+        (Redilate("stages.0.blocks.0.channel_mixer"), "is no depthwise convolution"),
+        (Redilate("stages.0.blocks.0.token_mixer", 0), "can't have a dilation of 0"),
         (InsertIdentity("stages.0.blocks.0.norm"), "is no token mixer"),
         (InsertIdentity("stages.0.blocks.0.token_mixer", 2), "must be odd"),
         (Deepen("stem", 0), "is no stage"),
@@ -484,6 +536,7 @@ def test_every_edit_is_registered_with_its_source():
         "enlarge",
         "inject",
         "insert_identity",
+        "redilate",
         "replicate",
         "split",
         "tie",

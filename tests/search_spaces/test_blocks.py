@@ -20,6 +20,7 @@ from search_spaces.blocks import (
     Conv3x3Stem,
     ConvDownsample,
     DepthwiseConv,
+    DilatedConv,
     GroupNorm,
     InvertedBottleneck,
     LayerScale,
@@ -40,6 +41,7 @@ ODD = (16, 5, 7)
 
 SETTINGS = [
     (DepthwiseConv(kernel=3), ODD),
+    (DilatedConv(kernel=3, dilation=4), ODD),
     (InvertedBottleneck(kernel=5, expansion=1, norm=None), ODD),
     (
         InvertedBottleneck(expansion=3, norm="layer", activation="hard_swish", channel_attention="squeeze_excitation"),
@@ -117,6 +119,8 @@ def test_every_registered_part_is_tested():
     ("make", "path"),
     [
         (lambda: DepthwiseConv(kernel=4), "depthwise_conv.kernel"),
+        (lambda: DilatedConv(kernel=1), "dilated_conv.kernel"),
+        (lambda: DilatedConv(dilation=1), "dilated_conv.dilation"),
         (lambda: InvertedBottleneck(kernel=2), "inverted_bottleneck.kernel"),
         (lambda: InvertedBottleneck(expansion=0.5), "inverted_bottleneck.expansion"),
         (lambda: Pooling(kernel=1), "pool.kernel"),
