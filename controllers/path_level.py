@@ -9,15 +9,15 @@ from archfront.contracts import Constraint, Evaluation, Objective, Proposal, Wro
 from controllers.archive import Member
 from controllers.base import CONTROLLERS, Controller
 from controllers.tree_policy import Node, TreePolicy
-from search_spaces.edits import EnlargeKernel, Replicate, Split, path_edits
-from search_spaces.edits.steps import leaves, put
+from search_spaces.edits import EnlargeKernel, InsertIdentity, Replicate, Split, path_edits
+from search_spaces.edits.steps import TREES, leaves, put
 from search_spaces.errors import SpaceError
 from search_spaces.parts import FAMILIES, Part, fields_of
 from search_spaces.space import SearchSpace
 
 BRANCHES = (2, 3, 4)
 ACTIONS = [(kind, count) for kind in (Replicate, Split) for count in BRANCHES]
-ENLARGE = len(ACTIONS)
+ENLARGE, INSERT = len(ACTIONS), len(ACTIONS) + 1
 DRAWS = 32
 """Random architectures that must hold one with a tree of paths, or the space is refused."""
 
@@ -35,7 +35,7 @@ class Choice:
 
 @CONTROLLERS.register("path-level", source="Path-Level Network Transformation for Efficient Architecture Search")
 class PathLevel(Controller):
-    """Replicates, splits and enlarges paths of good candidates; a tree-structured policy chooses where and which.
+    """Replicates, splits, enlarges and lengthens paths of good candidates; a tree-structured policy chooses.
 
     The policy is a bidirectional Tree-LSTM, trained by REINFORCE: an edit is rewarded when the child beats its parent.
     With the evaluator's setting `inherit=parent`, children are trained on from their parent's weights, which each of
@@ -73,7 +73,7 @@ class PathLevel(Controller):
         self._known: dict[str, Member] = {}
         self._choices: dict[str, list[Choice]] = {}
         self._kinds = {name: number for number, name in enumerate(["", *FAMILIES["token_mixer"].names()])}
-        self._policy = TreePolicy(len(self._kinds), 4, ENLARGE + 1, seed, hidden, lr)
+        self._policy = TreePolicy(len(self._kinds), 4, INSERT + 1, seed, hidden, lr)
         self._baseline = 0.0
 
     def propose(self, rng: Random) -> Proposal:
@@ -123,14 +123,13 @@ class PathLevel(Controller):
             numbers = {path: number for number, (path, _) in enumerate(leaves(architecture))}
             found = []
             for edit in path_edits(architecture, BRANCHES):
-                assert isinstance(edit, Replicate | Split | EnlargeKernel)
+                assert isinstance(edit, Replicate | Split | EnlargeKernel | InsertIdentity)
                 try:
                     edited = edit.applied(architecture)
                     self.space.genes(edited)
                 except SpaceError:
                     continue
-                action = ENLARGE if isinstance(edit, EnlargeKernel) else ACTIONS.index((type(edit), edit.branches))
-                found.append(Choice(numbers[edit.path], action, str(edit), edited, self.space.digest(edited)))
+                found.append(Choice(numbers[edit.path], _action(edit), str(edit), edited, self.space.digest(edited)))
             self._choices[digest] = found
         return self._choices[digest]
 
@@ -141,7 +140,7 @@ class PathLevel(Controller):
         return Node(0, (0.0, 0.0, 0.0, 0.0), children)
 
     def _node(self, mixer: Any, place: float, depth: int) -> Node:
-        inner = mixer.children if mixer.name == "paths" else ()
+        inner = mixer.children if mixer.name in TREES else ()
         numbers = (
             getattr(mixer, "kernel", 0) / 7,
             float(getattr(mixer, "allocation", "") == "split"),
@@ -150,6 +149,13 @@ class PathLevel(Controller):
         )
         children = tuple(self._node(child, place, depth + 1) for child in inner)
         return Node(self._kinds.get(mixer.name, 0), numbers, children, leaf=not inner)
+
+
+def _action(edit: Replicate | Split | EnlargeKernel | InsertIdentity) -> int:
+    """The number that the policy knows the edit by."""
+    if isinstance(edit, Replicate | Split):
+        return ACTIONS.index((type(edit), edit.branches))
+    return ENLARGE if isinstance(edit, EnlargeKernel) else INSERT
 
 
 def _mixers(tree: Any) -> list[Any]:
@@ -164,7 +170,7 @@ def _mixers(tree: Any) -> list[Any]:
 
 
 def _has_paths(architecture: Any) -> bool:
-    return any(mixer.name == "paths" for mixer in _mixers(architecture))
+    return any(mixer.name in TREES for mixer in _mixers(architecture))
 
 
 def _cut(tree: Any) -> Any:

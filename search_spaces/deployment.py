@@ -33,6 +33,7 @@ def deployed(model: nn.Module) -> nn.Module:
     included. No parameter of the copy requires a gradient.
     """
     network = copy.deepcopy(model).eval().requires_grad_(False)
+    tied = _tied(network)
     for module in list(network.modules()):
         merge = getattr(module, "reparameterize", None)
         if callable(merge):
@@ -42,7 +43,7 @@ def deployed(model: nn.Module) -> nn.Module:
             setattr(parent, name, nn.Identity())
     for module in list(network.modules()):
         if _is_sequence(module):
-            _fold(module)
+            _fold(module, tied)
     return network.eval().requires_grad_(False)
 
 
@@ -52,16 +53,29 @@ def _children(network: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Module]]:
             yield parent, name, child
 
 
+def _tied(network: nn.Module) -> set[nn.Module]:
+    """The modules that stand in several places: what surrounds one of these mustn't be folded into it."""
+    found: dict[nn.Module, int] = {}
+    for parent in network.modules():
+        for child in parent._modules.values():
+            if child is not None:
+                found[child] = found.get(child, 0) + 1
+    return {module for module, places in found.items() if places > 1}
+
+
 Place = tuple[Any, str]
 """A module's parent and its name there."""
 
 
-def _fold(sequence: nn.Module) -> None:
+def _fold(sequence: nn.Module, tied: set[nn.Module]) -> None:
     """Fold the batch normalizations of a sequence into their neighbours, and put what remains in their places."""
-    flow = [place for place in _flow(sequence) if not isinstance(_module(place), nn.Identity)]
+    flow = [place for place in _flow(sequence, tied) if not isinstance(_module(place), nn.Identity)]
     while len(flow) > 1:
         first, second = flow[0], flow[1]
         left, right = _module(first), _module(second)
+        if tied & {left, right}:
+            del flow[0]
+            continue
         if isinstance(left, nn.Conv2d) and _is_norm(right) and right.num_features == left.out_channels:
             setattr(*first, fuse_conv_bn_eval(left, right))
             setattr(*second, _activation(right))
@@ -73,14 +87,18 @@ def _fold(sequence: nn.Module) -> None:
         del flow[0]
 
 
-def _flow(module: nn.Module) -> Iterator[Place]:
+def _flow(module: nn.Module, tied: set[nn.Module]) -> Iterator[Place]:
     """The places of the modules that a sequence runs one after another.
 
-    Of timm's MLPs the layers are known, too; what other modules do inside is not.
+    Of timm's MLPs the layers are known, too; what other modules do inside is not. Tied modules are taken whole.
     """
-    for name, child in module.named_children():
-        if _is_sequence(child):
-            yield from _flow(child)
+    for name, child in module._modules.items():
+        if child is None:
+            continue
+        if child in tied:
+            yield module, name
+        elif _is_sequence(child):
+            yield from _flow(child, tied)
         elif isinstance(child, Mlp | GluMlp):
             yield from ((child, layer) for layer in ("fc1", "act", "norm", "fc2"))
         else:

@@ -31,12 +31,18 @@ from search_spaces.blocks.attention_mixers import SelfAttention, WindowAttention
 from search_spaces.blocks.block import Block
 from search_spaces.blocks.channel_attention import SqueezeExcitation
 from search_spaces.blocks.channel_mixers import GLU, MLP
-from search_spaces.blocks.convolution_mixers import DepthwiseConv, InceptionConv, InvertedBottleneck, Pooling
+from search_spaces.blocks.convolution_mixers import (
+    DepthwiseConv,
+    DilatedConv,
+    InceptionConv,
+    InvertedBottleneck,
+    Pooling,
+)
 from search_spaces.blocks.downsamples import ConvDownsample, PoolDownsample
 from search_spaces.blocks.heads import AveragePoolHead
 from search_spaces.blocks.norm_placements import PeriNorm, PostNorm, PreNorm
 from search_spaces.blocks.norms import BatchNorm, GroupNorm, LayerNorm, RMSNorm
-from search_spaces.blocks.paths import Paths
+from search_spaces.blocks.paths import Chain, Paths
 from search_spaces.blocks.positional_encodings import AbsoluteEncoding, ConditionalEncoding
 from search_spaces.blocks.residuals import Add, LayerScale
 from search_spaces.blocks.stems import Conv3x3Stem, PatchifyStem
@@ -50,10 +56,12 @@ __all__ = [
     "AveragePoolHead",
     "BatchNorm",
     "Block",
+    "Chain",
     "ConditionalEncoding",
     "Conv3x3Stem",
     "ConvDownsample",
     "DepthwiseConv",
+    "DilatedConv",
     "GroupNorm",
     "HardSwish",
     "InceptionConv",

@@ -75,6 +75,30 @@ class InceptionConv(Part):
         return ChannelDilatedConv(shape[0], self.kernel, self.dilations)
 
 
+@part(
+    "token_mixer",
+    "dilated_conv",
+    source="ScaleCrafter: Tuning-free Higher-Resolution Visual Generation with Diffusion Models",
+)
+class DilatedConv(Part):
+    """One filter per channel whose taps are `dilation` positions apart: made for inputs that are so much larger."""
+
+    kernel: int = 7
+    dilation: int = 2
+
+    def validate(self) -> None:
+        if self.kernel < 3 or self.kernel % 2 == 0:
+            raise SpaceError(f"must be odd and 3 or more, not {self.kernel}", "dilated_conv.kernel")
+        if self.dilation < 2:
+            raise SpaceError(
+                f"must be 2 or more, not {self.dilation}; without one take a depthwise_conv", "dilated_conv.dilation"
+            )
+
+    def build(self, shape: tuple[int, int, int]) -> nn.Module:
+        padding = self.dilation * (self.kernel // 2)
+        return nn.Conv2d(shape[0], shape[0], self.kernel, padding=padding, dilation=self.dilation, groups=shape[0])
+
+
 @part("token_mixer", "pool", source="MetaFormer Is Actually What You Need for Vision")
 class Pooling(Part):
     """The average of each neighbourhood, less its centre (which the shortcut of the block adds again)."""

@@ -1,4 +1,4 @@
-"""Trees of paths: a token mixer of several mixers side by side, each of which may be such a tree again."""
+"""Trees of paths: mixers side by side, or one after another, each of which may be such a tree again."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -62,3 +62,25 @@ class Paths(Part):
     def build(self, shape: tuple[int, int, int]) -> nn.Module:
         branches = [child.build(self.shape_of_paths(shape)) for child in self.children]
         return ParallelPaths(branches, self.allocation == "split")
+
+
+class PathsInSequence(nn.Sequential):
+    """Token mixers one after another."""
+
+
+@part("token_mixer", "chain", source="Path-Level Network Transformation for Efficient Architecture Search")
+class Chain(Part):
+    """A path of several token mixers, each of which gets what the one before gives."""
+
+    children: Any = slot("token_mixer", default=("depthwise_conv", "depthwise_conv"))
+
+    def validate(self) -> None:
+        if not isinstance(self.children, tuple) or len(self.children) < 2 or None in self.children:
+            raise SpaceError("takes a tuple of two token mixers or more", "chain.children")
+
+    def parts_at(self, shape: tuple[int, int, int]) -> Iterator[tuple[str, Any, tuple[int, int, int]]]:
+        for number, child in enumerate(self.children):
+            yield f"children.{number}", child, shape
+
+    def build(self, shape: tuple[int, int, int]) -> nn.Module:
+        return PathsInSequence(*(child.build(shape) for child in self.children))

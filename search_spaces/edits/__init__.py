@@ -10,12 +10,15 @@ from search_spaces.edits.steps import (
     Edit,
     EnlargeKernel,
     InjectLayers,
+    InsertIdentity,
+    Redilate,
     Replicate,
     Split,
     Widen,
     check_reachable,
     path_edits,
 )
+from search_spaces.edits.tying import Tie, Untie
 
 __all__ = [
     "EDITS",
@@ -23,8 +26,12 @@ __all__ = [
     "Edit",
     "EnlargeKernel",
     "InjectLayers",
+    "InsertIdentity",
+    "Redilate",
     "Replicate",
     "Split",
+    "Tie",
+    "Untie",
     "Widen",
     "check_reachable",
     "path_edits",

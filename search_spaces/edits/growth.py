@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from search_spaces.blocks.attention_mixers import GlobalAttention2d, WindowAttention2d
 from search_spaces.blocks.norm_placements import ResidualBranch
-from search_spaces.blocks.paths import ParallelPaths
+from search_spaces.blocks.paths import ParallelPaths, PathsInSequence
 from search_spaces.blocks.positional_encodings import AbsolutePositions, ConditionalPositions
 from search_spaces.blocks.residuals import ScaledResidualAdd
 from search_spaces.errors import SpaceError
@@ -56,7 +56,9 @@ class Growth:
     def grow(self, old: nn.Module, new: nn.Module, path: str) -> None:
         """Let `new` compute what `old` does; raises `SpaceError` with the path where that can't be."""
         try:
-            if isinstance(new, ParallelPaths) and not _same_node(old, new):
+            if isinstance(new, PathsInSequence):
+                self._follow(old, new, path)
+            elif isinstance(new, ParallelPaths) and not _same_node(old, new):
                 self._branch(old, new, path)
             elif type(old) is not type(new):
                 raise SpaceError(f"a {type(old).__name__} can't become a {type(new).__name__}")
@@ -87,6 +89,18 @@ class Growth:
             self._set_apart(copies)
         for place, (part, branch) in enumerate(zip(copies, new.branches, strict=True)):
             self.grow(part, branch, f"{path}.branches.{place}")
+
+    def _follow(self, old: nn.Module, new: PathsInSequence, path: str) -> None:
+        """Let the start of a sequence compute what was there, and the rest of it pass that on."""
+        before = list(old) if isinstance(old, PathsInSequence) else [old]
+        for place, module in enumerate(new):
+            if place < len(before):
+                self.grow(before[place], module, f"{path}.{place}")
+            elif isinstance(module, nn.Conv2d) and _depthwise(module):
+                nn.init.dirac_(module.weight, module.groups)
+                nn.init.zeros_(module.bias)
+            else:
+                raise SpaceError(f"a {type(module).__name__} can't begin as the identity", f"{path}.{place}")
 
     def _set_apart(self, copies: list[Any]) -> None:
         """Change equal convolutions without changing their mean: equal ones would learn the same for ever."""

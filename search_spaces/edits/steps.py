@@ -29,10 +29,14 @@ EDITS: "Registry[type[Edit]]" = Registry("edit", "search_spaces.edits")
 
 
 class Edit(ABC):
-    """One change of an architecture that a trained network's function survives."""
+    """One change of an architecture that a trained network's function survives, where it `preserves` that."""
 
     name: ClassVar[str] = ""
     source: ClassVar[str] = ""
+    preserves: ClassVar[bool] = True
+    """Whether the network computes after the edit what it did before."""
+    moves_weights: ClassVar[bool] = True
+    """Whether weights change their places or shapes; else the edited network takes them as they are."""
 
     @abstractmethod
     def applied(self, architecture: Any) -> Any:
@@ -46,6 +50,9 @@ class Edit(ABC):
         values = [getattr(self, field.name) for field in fields(self)]  # type: ignore[arg-type]
         return " ".join([self.name, *(outline(value) for value in values if value is not None)])
 
+
+TREES = ("paths", "chain")
+"""Token mixers that hold others."""
 
 E = TypeVar("E", bound=type[Edit])
 
@@ -112,6 +119,7 @@ class Deepen(Edit):
         return max(0, self.index - 1)
 
     def _blocks(self, architecture: Any) -> tuple[Any, ...]:
+        _check_untied(architecture)
         blocks = _blocks_at(architecture, self.path)
         if not 0 <= self.index <= len(blocks) or not (blocks or self.block):
             raise SpaceError(f"has {len(blocks)} blocks; no block can be put at {self.index}", self.path)
@@ -142,15 +150,17 @@ class InjectLayers(Edit):
         """For each stage that gets blocks: the old block at each new place, and whether it is a copy of it."""
         if self.every < 1:
             raise SpaceError(f"must be 1 or more, not {self.every}", "inject.every")
+        _check_untied(architecture)
         found = {}
-        for number, stage in enumerate(getattr(architecture, "stages", ())):
+        path = "network." if network_of(architecture) is not architecture else ""
+        for number, stage in enumerate(_stages(network_of(architecture))):
             order: list[tuple[int, bool]] = []
             for index in range(len(stage.blocks)):
                 order.append((index, False))
                 if (index + 1) % self.every == 0:
                     order.append((index, True))
             if len(order) > len(stage.blocks):
-                found[f"stages.{number}"] = order
+                found[f"{path}stages.{number}"] = order
         if not found:
             raise SpaceError(f"no stage has {self.every} blocks or more; inject more often", "architecture")
         return found
@@ -182,6 +192,55 @@ class Split(Edit):
         return _branched(architecture, self.path, self.branches, "split")
 
 
+@edit("insert_identity", source="Path-Level Network Transformation for Efficient Architecture Search")
+@dataclass(frozen=True)
+class InsertIdentity(Edit):
+    """A depthwise convolution behind the token mixer at `path`, in the same path, which begins as the identity."""
+
+    path: str
+    kernel: int = 3
+
+    def applied(self, architecture: Any) -> Any:
+        mixer = at(architecture, self.path)
+        if getattr(mixer, "family", "") != "token_mixer":
+            raise SpaceError(f"{outline(mixer)} is no token mixer, so no other can follow it in its path", self.path)
+        known = FAMILIES["token_mixer"]
+        chain: Any = known.get("chain")
+        conv: Any = known.get("depthwise_conv")
+        before = mixer.children if mixer.name == "chain" else (mixer,)
+        return put(architecture, self.path, chain((*before, conv(self.kernel))))
+
+
+@edit("redilate", source="ScaleCrafter: Tuning-free Higher-Resolution Visual Generation with Diffusion Models")
+@dataclass(frozen=True)
+class Redilate(Edit):
+    """The depthwise convolution at `path` with its taps `dilation` times as far apart, its weights as they are.
+
+    For running a trained network on images so much larger: a map in which each pixel is `dilation` pixels in both
+    directions is convolved to what was, with each pixel repeated so. On other maps the outputs change. A dilation of
+    1 gives the plain convolution back.
+    """
+
+    path: str
+    dilation: int = 2
+    preserves: ClassVar[bool] = False
+    moves_weights: ClassVar[bool] = False
+
+    def applied(self, architecture: Any) -> Any:
+        mixer = at(architecture, self.path)
+        known = FAMILIES["token_mixer"]
+        if getattr(mixer, "name", "") not in ("depthwise_conv", "dilated_conv"):
+            raise SpaceError(f"{outline(mixer)} is no depthwise convolution, so it can't be dilated", self.path)
+        if self.dilation < 1 or mixer.kernel == 1:
+            raise SpaceError(
+                f"a kernel of {mixer.kernel} can't have a dilation of {self.dilation}; take 3 or more of 1 or more",
+                self.path,
+            )
+        kinds: Any = known.get("dilated_conv"), known.get("depthwise_conv")
+        new = kinds[0](mixer.kernel, self.dilation) if self.dilation > 1 else kinds[1](mixer.kernel)
+        return put(architecture, self.path, new)
+
+
 def at(tree: Any, path: str) -> Any:
     """What stands at `path` of an architecture: names of fields and places in tuples, as in `stages.0.blocks.1`."""
     for step in filter(None, path.split(".")):
@@ -205,7 +264,7 @@ def put(tree: Any, path: str, value: Any) -> Any:
 
 
 def path_edits(architecture: Any, branches: tuple[int, ...] = (2, 3, 4)) -> Iterator[Edit]:
-    """The edits of the trees of paths of an architecture: each leaf replicated, split, or with a kernel 2 larger.
+    """The edits of the trees of paths of an architecture: each leaf replicated, split, followed, or 2 larger.
 
     Every token mixer is a leaf or a tree. Leaves whose shape doesn't fit, and kernels that no space has, come, too.
     """
@@ -216,6 +275,7 @@ def path_edits(architecture: Any, branches: tuple[int, ...] = (2, 3, 4)) -> Iter
                 yield Split(path, count)
         if "kernel" in GROWING.get((leaf.family, leaf.name), ()):
             yield EnlargeKernel(path, leaf.kernel + 2)
+        yield InsertIdentity(path)
 
 
 def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -224,7 +284,7 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         for place, item in enumerate(tree):
             yield from leaves(item, f"{path}.{place}" if path else str(place))
     elif isinstance(tree, Part):
-        if tree.family == "token_mixer" and tree.name != "paths":
+        if tree.family == "token_mixer" and tree.name not in TREES:
             yield path, tree
             return
         for field in fields_of(tree):
@@ -235,12 +295,30 @@ def check_reachable(before: Any, after: Any, inserted: Inserted | None = None) -
     """Raise `SpaceError`, with path and reason, unless edits lead from one architecture to the other.
 
     Gives the blocks that are new in `after`. Without `inserted` they are what one deepening would have added: those
-    between the blocks that agree at a stage's start and end, or else the last ones.
+    between the blocks that agree at a stage's start and end, or else the last ones. Layers may be tied and untied
+    besides; only a tie of a new block leads nowhere. Paths are those inside of the network whose layers are tied.
     """
-    before, after = canonical(before), canonical(after)
+    tied = canonical(after)
+    before, after = network_of(canonical(before)), network_of(tied)
     found = dict(_added(before, after) if inserted is None else inserted)
     _check(before, after, found, "")
+    for path, number, place, root in ties_of(tied):
+        if {place, root} & set(found.get(path, ())):
+            raise SpaceError("a new block can't be tied at once, since it must pass on what comes", f"ties.{number}")
     return found
+
+
+def network_of(architecture: Any) -> Any:
+    """The network inside of one with ties, or the network itself."""
+    return architecture.network if getattr(architecture, "name", "") == "tied" else architecture
+
+
+def ties_of(architecture: Any) -> Iterator[tuple[str, int, int, int]]:
+    """For each tied layer: the path of its stage, the stage's number, the layer's place, that of the one it follows."""
+    for number, row in enumerate(getattr(architecture, "roots", ())):
+        for place, root in enumerate(row):
+            if root != place:
+                yield f"stages.{number}", number, place, root
 
 
 def _added(before: Any, after: Any) -> Iterator[tuple[str, dict[int, int | None]]]:
@@ -264,6 +342,8 @@ def _check(before: Any, after: Any, inserted: Inserted, path: str) -> None:
         return
     if isinstance(after, Part) and after.family == "token_mixer" and after.name == "paths":
         _check_paths(before, after, inserted, path)
+    elif isinstance(after, Part) and after.family == "token_mixer" and after.name == "chain":
+        _check_chain(before, after, inserted, path)
     elif isinstance(before, tuple) and isinstance(after, tuple):
         if path.endswith(".blocks"):
             new = inserted.get(path.removesuffix(".blocks"), {})
@@ -295,6 +375,18 @@ def _check_paths(before: Any, after: Any, inserted: Inserted, path: str) -> None
         raise SpaceError(f"{outline(before)} mixes channels, so its channels can't be split", path)
     for place, child in enumerate(after.children):
         _check(before, child, inserted, f"{path}.children.{place}")
+
+
+def _check_chain(before: Any, after: Any, inserted: Inserted, path: str) -> None:
+    """`after` begins with what was there before; what follows can be the identity."""
+    old = before.children if type(before) is type(after) else (before,)
+    if len(old) > len(after.children):
+        raise SpaceError(f"{len(old)} of them became {len(after.children)}, which no edit does", f"{path}.children")
+    for place, (was, now) in enumerate(zip(old, after.children, strict=False)):
+        _check(was, now, inserted, f"{path}.children.{place}")
+    for place, new in enumerate(after.children[len(old) :], len(old)):
+        if new.name != "depthwise_conv":
+            raise SpaceError(f"{outline(new)} can't begin as the identity", f"{path}.children.{place}")
 
 
 def _check_no_split(tree: Any, path: str) -> None:
@@ -331,6 +423,12 @@ def _branched(architecture: Any, path: str, branches: int, allocation: str) -> A
         raise SpaceError(f"{outline(mixer)} is no token mixer, so it can't become several paths", path)
     paths: Any = FAMILIES["token_mixer"].get("paths")
     return put(architecture, path, paths((mixer,) * branches, allocation))
+
+
+def _check_untied(architecture: Any) -> None:
+    """New blocks would move the layers that ties are between."""
+    if next(ties_of(architecture), None) is not None:
+        raise SpaceError("its layers are tied by their places; untie them before blocks are added", "ties")
 
 
 def _blocks_at(architecture: Any, path: str) -> tuple[Any, ...]:

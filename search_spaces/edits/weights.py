@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from search_spaces.building import build
 from search_spaces.edits.growth import Growth
 from search_spaces.edits.identity import make_identity
-from search_spaces.edits.steps import Edit, Inserted, check_reachable
+from search_spaces.edits.steps import Edit, Inserted, check_reachable, network_of, ties_of
 from search_spaces.errors import SpaceError
 
 State = Mapping[str, Tensor]
@@ -31,13 +31,16 @@ class Edited:
 
 
 def apply(edit: Edit, architecture: Any, state: State, inputs: Shape, outputs: int, seed: int = 0) -> Edited:
-    """The network after an edit; its outputs are those of the network before, up to rounding.
+    """The network after an edit; its outputs are those of the network before, if the edit `preserves` them.
 
     `seed` decides how weights are shared out among copies, and what is new behind zeros. Raises `SpaceError`, with
     the path, where the edit doesn't fit the architecture or can't leave its function as it was.
     """
     edited = edit.applied(architecture)
-    return Edited(edited, inherited(architecture, state, edited, inputs, outputs, seed, edit.inserted(architecture)))
+    if not edit.moves_weights:
+        return Edited(edited, {name: tensor.detach().clone() for name, tensor in state.items()})
+    inserted = {path.removeprefix("network."): new for path, new in edit.inserted(architecture).items()}
+    return Edited(edited, inherited(architecture, state, edited, inputs, outputs, seed, inserted))
 
 
 def inherited(
@@ -52,9 +55,12 @@ def inherited(
     """The weights with which `after` computes what `before` computes with `state`.
 
     Raises `SpaceError` where no edits lead from one to the other. `inserted` are the blocks that are new, where
-    `check_reachable` shouldn't find them itself.
+    `check_reachable` shouldn't find them itself. A layer that is tied now and wasn't before takes over the weights of
+    the layer it is tied to, which changes what is computed; layers that are untied start with copies.
     """
     found = check_reachable(before, after, inserted)
+    ties = [*ties_of(after)]
+    before, after = network_of(before), network_of(after)
     old = build(before, inputs, outputs, seed=0)
     new = build(after, inputs, outputs, seed=seed)
     old.load_state_dict(dict(state))
@@ -64,6 +70,9 @@ def inherited(
     growth = Growth(torch.Generator().manual_seed(seed), _inserter(found))
     with torch.no_grad():
         growth.grow(old, new, "")
+        for path, _, place, root in ties:
+            blocks: Any = new.get_submodule(f"{path}.blocks")
+            blocks[place].load_state_dict(blocks[root].state_dict())
     return {name: tensor.detach().clone() for name, tensor in new.state_dict().items()}
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from search_spaces import blocks
 from search_spaces.blocks import cell_operations
 from search_spaces.parts import Part, fields_of
-from search_spaces.topologies import Cell201, Network, Stage, Trained
+from search_spaces.topologies import Cell201, Network, Stage, Tied, Trained
 
 Arguments = tuple[Any, ...]
 """What a part's `build` is given."""
@@ -116,6 +116,7 @@ QKV = {"attention.qkv.weight": 3, "attention.qkv.bias": 3}
 
 share(Trained, Network, blocks.Block)
 share(Stage, sizes=("width",))
+share(Tied, sizes=("ties",))
 share(Cell201, sizes=("width",))
 share(blocks.Conv3x3Stem, sizes=("stride",))
 share(blocks.PatchifyStem, blocks.ConvDownsample, blocks.PoolDownsample, blocks.AveragePoolHead)
@@ -125,9 +126,9 @@ share(blocks.GELU, blocks.ReLU, blocks.SiLU, blocks.HardSwish)
 share(blocks.SqueezeExcitation, sizes=("reduction",))
 share(blocks.MLP, sizes=("expansion",))
 share(blocks.GLU, sizes=("expansion",), chunks={"fc1.weight": 2, "fc1.bias": 2})
-share(blocks.DepthwiseConv, blocks.Pooling, blocks.ConditionalEncoding, sizes=("kernel",))
+share(blocks.DepthwiseConv, blocks.DilatedConv, blocks.Pooling, blocks.ConditionalEncoding, sizes=("kernel",))
 share(blocks.InceptionConv, sizes=("kernel",))
-share(blocks.Paths)
+share(blocks.Paths, blocks.Chain)
 share(blocks.AbsoluteEncoding, branch=_resolution)
 share(blocks.InvertedBottleneck, sizes=("kernel", "expansion"), branch=_expands, name=_without_attention)
 share(blocks.SelfAttention, sizes=("heads",), chunks=QKV)

@@ -10,14 +10,15 @@ import pytest
 
 from archfront.contracts import Evaluation, Proposal, WrongUse
 from controllers import CONTROLLERS
-from controllers.testing import GRID, LAYERS, ControllerConformance, measured
-from search_spaces.blocks import Block, Conv3x3Stem, DepthwiseConv, Paths
-from search_spaces.edits.steps import leaves
-from search_spaces.holes import one_of, repeat
+from controllers.testing import GRID, LAYERS, WIDE, ControllerConformance, measured
+from search_spaces.blocks import MLP, Block, Conv3x3Stem, DepthwiseConv, Paths
+from search_spaces.edits.steps import leaves, network_of
+from search_spaces.holes import integers, one_of, repeat
 from search_spaces.policy import Policy
 from search_spaces.registry import load_file
 from search_spaces.space import SearchSpace, Space
 from search_spaces.spaces import get_space
+from search_spaces.spaces.tied import with_ties
 from search_spaces.topologies import Network, Stage
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "own_controller.py"
@@ -29,6 +30,8 @@ LIMITS: dict[str, dict[str, Any]] = {
     "auto": {"seeds": 1, "steps": 20},
     "model-based": {"seeds": 2, "steps": 24},
     "path-level": {"tells": 300},
+    "layer-tying": {"tells": 1000},
+    "greedy-growing": {"tells": 1000},
     "random": {"learns": False},
     "ppo": {"tells": 2000},
     "optuna:random": {"learns": False, "tells": 1000},
@@ -108,7 +111,67 @@ class PathLevel(ControllerConformance):
                 self.made(space)
 
 
-BASES: dict[str, type[ControllerConformance]] = {"one-shot": OneShot, "given": Given, "path-level": PathLevel}
+def ties(*depths: int, kernels: tuple[int, ...] = (3, 5, 7)) -> Space:
+    """Networks with a stage for each of the depths, whose layers may be tied."""
+    block = Block(DepthwiseConv(one_of(*kernels)))
+    stages = tuple(Stage(8 * (i + 1), repeat(depth, block), "conv" if i else None) for i, depth in enumerate(depths))
+    return Space(with_ties(Network(Conv3x3Stem(), stages)), "ties")
+
+
+class LayerTying(ControllerConformance):
+    """For a controller of spaces whose layers may be tied."""
+
+    grid = ties(4, 2)
+    small = ties(3, kernels=(3, 5))
+    wide = ties(5, 4)
+    layers = get_space("tied", (1, 8, 8), 1_400)
+
+    def measure(self, proposal: Proposal) -> Evaluation:
+        """What becomes of a candidate, by the number of layers tied in its first stage and its last, and a kernel."""
+        network, rows = network_of(proposal.architecture), proposal.architecture.roots
+        tied = [sum(root != place for place, root in enumerate(row)) for row in (rows[0], rows[-1])]
+        kernel = getattr(network.stages[0].blocks[0].token_mixer, "kernel", 1) // 2
+        return replace(measured(replace(proposal, architecture=(*tied, kernel))), proposal=proposal)
+
+    def test_spaces_without_ties_are_refused(self) -> None:
+        for space in (GRID, get_space("mobile")):
+            with pytest.raises(WrongUse, match="has no ties of layers"):
+                self.made(space)
+
+
+def growing(kernels: tuple[int, ...], depth: int, *widths: int) -> Space:
+    """Networks of one stage that grows in width, depth, kernels and expansions."""
+    block = Block(DepthwiseConv(one_of(*kernels)), MLP(one_of(1, 2)))
+    return Space(Network(Conv3x3Stem(), (Stage(one_of(*widths), repeat(integers(1, depth), block)),)), "growing")
+
+
+class GreedyGrowing(ControllerConformance):
+    """For a controller of spaces with networks that grow."""
+
+    grid = growing((1, 3, 5), 2, 8, 16, 24, 32, 40)
+    small = growing((3, 5), 1, 8, 16, 24)
+    wide = growing((1, 3, 5), 4, 8, 16, 24, 32, 40)
+    layers = get_space("mobile", (1, 8, 8), 1_400)
+
+    def measure(self, proposal: Proposal) -> Evaluation:
+        """What becomes of a candidate, by the width and depth of its first stage, and the kernel of its first layer."""
+        stage = network_of(proposal.architecture).stages[0]
+        numbers = (stage.width // 8, len(stage.blocks), stage.blocks[0].token_mixer.kernel // 2)
+        return replace(measured(replace(proposal, architecture=numbers)), proposal=proposal)
+
+    def test_spaces_whose_networks_do_not_grow_are_refused(self) -> None:
+        for space in (GRID, WIDE, get_space("cell201")):
+            with pytest.raises(WrongUse, match="has no networks that grow"):
+                self.made(space)
+
+
+BASES: dict[str, type[ControllerConformance]] = {
+    "one-shot": OneShot,
+    "given": Given,
+    "path-level": PathLevel,
+    "layer-tying": LayerTying,
+    "greedy-growing": GreedyGrowing,
+}
 
 
 def suite(name: str) -> type[ControllerConformance]:

@@ -48,7 +48,7 @@ def test_the_first_candidates_have_no_paths_and_children_name_parent_and_edit():
             assert proposal.origin == "root" and not inside and not proposal.parents
         else:
             [parent] = proposal.parents
-            assert proposal.origin.split()[0] in ("replicate", "split", "enlarge")
+            assert proposal.origin.split()[0] in ("replicate", "split", "enlarge", "insert_identity")
             assert parent in controller._known
         controller.tell([told(proposal, float(number))])
 

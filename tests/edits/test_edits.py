@@ -11,10 +11,12 @@ from search_spaces.blocks import (
     MLP,
     AveragePoolHead,
     Block,
+    Chain,
     ConditionalEncoding,
     Conv3x3Stem,
     ConvDownsample,
     DepthwiseConv,
+    DilatedConv,
     GroupNorm,
     InvertedBottleneck,
     PatchifyStem,
@@ -30,8 +32,12 @@ from search_spaces.edits import (
     Edit,
     EnlargeKernel,
     InjectLayers,
+    InsertIdentity,
+    Redilate,
     Replicate,
     Split,
+    Tie,
+    Untie,
     Widen,
     check_reachable,
 )
@@ -40,7 +46,7 @@ from search_spaces.edits.weights import Edited, apply, inherited
 from search_spaces.errors import SpaceError
 from search_spaces.spaces import get_space
 from search_spaces.testing import randomise
-from search_spaces.topologies import Cell201, Network, Stage
+from search_spaces.topologies import Cell201, Network, Stage, Tied
 
 INPUTS, OUTPUTS = (3, 8, 8), 5
 TOLERANCE = 1e-5
@@ -221,6 +227,29 @@ def test_split_mixers_compute_the_same(mixer, branches):
     check_same(network(Block(mixer)), Split("stages.0.blocks.0.token_mixer", branches))
 
 
+@pytest.mark.parametrize(
+    "mixer",
+    [*MIXERS, WindowAttention(2, window=4), Paths((DepthwiseConv(3), "pool"), "split"), Chain(("pool", "pool"))],
+    ids=str,
+)
+@pytest.mark.parametrize("kernel", [1, 5])
+def test_an_inserted_identity_leaves_outputs_and_learns(mixer, kernel):
+    edited = check_same(network(Block(mixer)), InsertIdentity("stages.0.blocks.0.token_mixer", kernel))
+    chain = edited.architecture.stages[0].blocks[0].token_mixer
+    assert chain.name == "chain" and chain.children[-1] == DepthwiseConv(kernel)
+    new = build(edited.architecture, INPUTS, OUTPUTS)
+    new.load_state_dict(edited.state)
+    new(torch.randn(4, *INPUTS)).square().sum().backward()
+    last = f"stages.0.blocks.0.0.branch.1.{len(chain.children) - 1}.weight"
+    assert dict(new.named_parameters())[last].grad.abs().max() > 0
+
+
+def test_identities_are_inserted_in_single_paths():
+    mixer = Paths((DepthwiseConv(3), Paths((DepthwiseConv(3), "pool"), "split")))
+    for path in ("children.0", "children.1.children.1", "children.1"):
+        check_same(network(Block(mixer)), InsertIdentity(f"stages.0.blocks.0.token_mixer.{path}"))
+
+
 def test_edits_of_paths_add_up():
     """A tree grown edit by edit, each with the weights of the one before."""
     path = "stages.0.blocks.0.token_mixer"
@@ -232,6 +261,8 @@ def test_edits_of_paths_add_up():
         Split(f"{path}.children.0", 2),
         EnlargeKernel(f"{path}.children.1", 5),
         Replicate(f"{path}.children.0.children.1", 3),
+        InsertIdentity(f"{path}.children.0.children.1.children.0", 5),
+        Replicate(f"{path}.children.0.children.1.children.0", 2),
         EnlargeKernel(f"{path}.children.0.children.1.children.2", 7),
     ]
     for edit in edits:
@@ -244,6 +275,115 @@ def test_edits_of_paths_add_up():
     direct = inherited(network(Block(DepthwiseConv(3))), first.state_dict(), architecture, INPUTS, OUTPUTS)
     last.load_state_dict(direct)
     compare(first, last, INPUTS)
+
+
+CONV = Block(DepthwiseConv(3))
+
+
+def test_untied_layers_compute_the_same():
+    before = Tied(network(CONV, CONV, CONV), ((0, 0, 1),))
+    edited = check_same(before, Untie(2))
+    assert edited.architecture.ties == ((0, 0, 2), (0,))
+    check_same(edited.architecture, Untie(1))
+
+
+def test_a_tied_layer_has_the_weights_of_the_other():
+    before = network(CONV, CONV, CONV)
+    old = trained(before)
+    edited = apply(Tie(2, 1), before, old.state_dict(), INPUTS, OUTPUTS)
+    assert edited.architecture == Tied(before, ((0, 1, 1), (0,))) and not Tie.preserves and Untie.preserves
+    by_hand = trained(before)
+    by_hand.stages[0].blocks[2] = by_hand.stages[0].blocks[1]
+    new = build(edited.architecture, INPUTS, OUTPUTS)
+    new.load_state_dict(edited.state)
+    compare(by_hand, new, INPUTS, training=False)
+    again = apply(Tie(1, 0), edited.architecture, edited.state, INPUTS, OUTPUTS)
+    assert again.architecture.ties == ((0, 0, 0), (0,)), "what was tied to a layer follows it"
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [Widen("network.stages.0", 12), Widen("network.stages.1.blocks.0.channel_mixer", 5), Deepen("network.stages.1", 1)],
+    ids=str,
+)
+def test_tied_networks_grow_where_layers_stay_equal(edit):
+    ties = () if isinstance(edit, Deepen) else ((0, 0),)
+    check_same(Tied(network(CONV, CONV), ties), edit, training=False)
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        (Tie(2, 0), "only to an earlier one of its own stage"),
+        (Tie(0, 1), "only to an earlier one"),
+        (Tie(3, 0), "no layer 3; the network has layers 0 to 2"),
+        (Tie(1, 0), "they can't be tied; make their blocks equal"),
+        (Untie(1), "isn't tied"),
+    ],
+    ids=str,
+)
+def test_ties_that_do_not_fit_say_why(edit, reason):
+    with pytest.raises(SpaceError, match=reason):
+        edit.applied(network(CONV, Block("pool")))
+
+
+def test_blocks_are_not_added_between_tied_ones():
+    before = Tied(network(CONV, CONV, CONV), ((0, 1, 0),))
+    for edit in (Deepen("network.stages.0", 1), InjectLayers(1)):
+        with pytest.raises(SpaceError, match="untie them before"):
+            edit.applied(before)
+    new = Tied(network(CONV, CONV, CONV, Block("depthwise_conv")), ((0, 1, 0),))
+    check_reachable(before, new)
+    with pytest.raises(SpaceError, match="a new block can't be tied"):
+        check_reachable(network(CONV, CONV), Tied(network(CONV, CONV, CONV), ((0, 1, 1),)))
+
+
+@pytest.mark.parametrize(("kernel", "dilation"), [(3, 2), (5, 2), (3, 3)])
+def test_a_redilated_convolution_is_the_sum_of_its_shifted_taps(kernel, dilation):
+    """By the formula: y[p] = b + sum over the taps k of w[k] x[p + dilation (k - centre)], zeros outside."""
+    place = "stages.0.blocks.0.token_mixer"
+    before = network(Block(DepthwiseConv(kernel)))
+    old = trained(before)
+    edited = apply(Redilate(place, dilation), before, old.state_dict(), INPUTS, OUTPUTS)
+    assert at(edited.architecture, place) == DilatedConv(kernel, dilation)
+    new = build(edited.architecture, INPUTS, OUTPUTS)
+    new.load_state_dict(edited.state)
+    conv = new.get_submodule("stages.0.blocks.0.0.branch.1")
+    x = torch.randn(2, 8, 9, 7, generator=torch.Generator().manual_seed(4))
+    expected = conv.bias.detach()[None, :, None, None].expand(2, 8, 9, 7).clone()
+    edge = dilation * (kernel // 2)
+    padded = nn.functional.pad(x, (edge,) * 4)
+    for row in range(kernel):
+        for column in range(kernel):
+            shifted = padded[:, :, dilation * row : dilation * row + 9, dilation * column : dilation * column + 7]
+            expected += conv.weight.detach()[None, :, 0, row, column, None, None] * shifted
+    with torch.no_grad():
+        assert torch.allclose(conv(x), expected, atol=1e-5)
+
+
+def test_a_redilated_network_sees_a_larger_map_as_the_small_one():
+    """Behind the stem, each pixel is repeated 3 x 3 times: so is every pixel of all maps, and the scores agree."""
+    block = Block(DepthwiseConv(3))
+    before: Any = Network(PatchifyStem(2), (Stage(8, (block, block), None),))
+    old = trained(before).eval()
+    x = torch.randn(4, *INPUTS, generator=torch.Generator().manual_seed(4))
+    architecture, state = before, old.state_dict()
+    for number in range(2):
+        edited = apply(Redilate(f"stages.0.blocks.{number}.token_mixer", 3), architecture, state, INPUTS, OUTPUTS)
+        architecture, state = edited.architecture, edited.state
+    new = build(architecture, INPUTS, OUTPUTS)
+    new.load_state_dict(state)
+    new.eval()
+    assert not Redilate.preserves
+    with torch.no_grad():
+        small = old.stem(x)
+        enlarged = small.repeat_interleave(3, 2).repeat_interleave(3, 3)
+        expected, got = old.head(old.stages(small)), new.head(new.stages(enlarged))
+        plain = old.head(old.stages(enlarged))
+    assert (got - expected).abs().max() < TOLERANCE * max(1.0, expected.abs().max().item())
+    assert (plain - expected).abs().max() > 1e-3, "without the dilation the larger map gives something else"
+    back = apply(Redilate("stages.0.blocks.0.token_mixer", 1), architecture, state, INPUTS, OUTPUTS)
+    assert at(back.architecture, "stages.0.blocks.0.token_mixer") == DepthwiseConv(3)
 
 
 def test_one_network_may_grow_in_many_places_at_once():
@@ -316,6 +456,18 @@ def test_reachable_mutations_of_a_ready_space_compute_the_same():
             "can't be widened",
         ),
         (
+            network(Block("depthwise_conv")),
+            network(Block(Chain(("depthwise_conv", "pool")))),
+            "stages.0.blocks.0.token_mixer.children.1",
+            "can't begin as the identity",
+        ),
+        (
+            network(Block(Chain(("pool",) * 3))),
+            network(Block(Chain(("pool",) * 2))),
+            "stages.0.blocks.0.token_mixer.children",
+            "3 of them became 2",
+        ),
+        (
             network(Block("inverted_bottleneck")),
             network(Block(Paths(("inverted_bottleneck",) * 2, "split"))),
             "stages.0.blocks.0.token_mixer",
@@ -343,6 +495,10 @@ def test_what_no_edit_can_do_is_refused_with_its_path(before, after, path, reaso
         (EnlargeKernel("stages.0.blocks.7", 5), "nothing at '7'"),
         (EnlargeKernel("stages.0.blocks.0.token_mixer", 8), "must be odd"),
         (Replicate("stages.0.blocks.0.norm"), "is no token mixer"),
+        (Redilate("stages.0.blocks.0.channel_mixer"), "is no depthwise convolution"),
+        (Redilate("stages.0.blocks.0.token_mixer", 0), "can't have a dilation of 0"),
+        (InsertIdentity("stages.0.blocks.0.norm"), "is no token mixer"),
+        (InsertIdentity("stages.0.blocks.0.token_mixer", 2), "must be odd"),
         (Deepen("stem", 0), "is no stage"),
         (Deepen("stages.0", 5), "no block can be put at 5"),
         (InjectLayers(0), "must be 1 or more"),
@@ -356,22 +512,35 @@ def test_edits_that_do_not_fit_say_why(edit, reason):
 
 def test_the_edits_of_paths_are_listed():
     mixer = Paths((DepthwiseConv(3), "inverted_bottleneck"))
-    found = [
-        str(edit) for edit in path_edits(put(network(Block("pool")), "stages.0.blocks.0.token_mixer", mixer), (2,))
-    ]
+    tree = put(network(Block("pool")), "stages.0.blocks.0.token_mixer", mixer)
+    found = [str(edit) for edit in path_edits(tree, (2,))]
     place = "stages.0.blocks.0.token_mixer.children"
     assert found == [
         f"replicate {place}.0 2",
         f"split {place}.0 2",
         f"enlarge {place}.0 5",
+        f"insert_identity {place}.0 3",
         f"replicate {place}.1 2",
         f"enlarge {place}.1 5",
+        f"insert_identity {place}.1 3",
         "replicate stages.1.blocks.0.token_mixer 2",
         "split stages.1.blocks.0.token_mixer 2",
         "enlarge stages.1.blocks.0.token_mixer 9",
+        "insert_identity stages.1.blocks.0.token_mixer 3",
     ]
 
 
 def test_every_edit_is_registered_with_its_source():
-    assert EDITS.names() == ["deepen", "enlarge", "inject", "replicate", "split", "widen"]
+    assert EDITS.names() == [
+        "deepen",
+        "enlarge",
+        "inject",
+        "insert_identity",
+        "redilate",
+        "replicate",
+        "split",
+        "tie",
+        "untie",
+        "widen",
+    ]
     assert all(entry.source == entry.value.source and entry.about for entry in EDITS)

@@ -15,10 +15,12 @@ from search_spaces.blocks import (
     AbsoluteEncoding,
     AveragePoolHead,
     Block,
+    Chain,
     ConditionalEncoding,
     Conv3x3Stem,
     ConvDownsample,
     DepthwiseConv,
+    DilatedConv,
     GroupNorm,
     InceptionConv,
     InvertedBottleneck,
@@ -33,13 +35,14 @@ from search_spaces.blocks import (
 )
 from search_spaces.parts import PACKAGES
 from search_spaces.testing import PartConformance
-from search_spaces.topologies import Cell201, Network, Stage, Trained
+from search_spaces.topologies import Cell201, Network, Stage, Tied, Trained
 
 SHAPE = (16, 8, 8)
 ODD = (16, 5, 7)
 
 SETTINGS = [
     (DepthwiseConv(kernel=3), ODD),
+    (DilatedConv(kernel=3, dilation=4), ODD),
     (InvertedBottleneck(kernel=5, expansion=1, norm=None), ODD),
     (
         InvertedBottleneck(expansion=3, norm="layer", activation="hard_swish", channel_attention="squeeze_excitation"),
@@ -53,6 +56,7 @@ SETTINGS = [
     (WindowAttention(heads=2, window=3), (8, 1, 1)),
     (Paths((DepthwiseConv(3), Pooling(), InvertedBottleneck(expansion=2))), ODD),
     (Paths((DepthwiseConv(3), Paths(("self_attention", "depthwise_conv"))), "split"), ODD),
+    (Chain((DepthwiseConv(3), Paths(("pool", Chain())), "inverted_bottleneck")), ODD),
     (MLP(expansion=2, activation="relu"), ODD),
     (GLU(expansion=1.5), ODD),
     (GroupNorm(group_size=4), ODD),
@@ -71,6 +75,7 @@ SETTINGS = [
     (Stage(16, (Block("pool"), Block("pool")), downsample=None), ODD),
     (Network("conv3x3", (Stage(16, (Block("pool"),)), Stage(24, (), "pool"))), (3, 9, 11)),
     (Trained(Network("conv3x3", (Stage(16, (Block("pool"),)),)), PartialRecipe(lr=0.01, optimizer="sgd")), (3, 9, 11)),
+    (Tied(Network("conv3x3", (Stage(16, (Block("pool", norm_placement="post"),) * 3),)), ((0, 1, 0),)), (3, 9, 11)),
     (Cell201("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "none", 1, 8), (1, 8, 12)),
 ]
 
@@ -90,6 +95,7 @@ class TestParts(PartConformance):
         (PatchifyStem(patch=16), (3, 8, 8)),
         (Paths(("pool", "pool", "pool"), "split"), SHAPE),
         (Paths(("pool", SelfAttention(heads=16)), "split"), SHAPE),
+        (Chain(("pool", SelfAttention(heads=3))), SHAPE),
         (ConvDownsample(kernel=2), (8, 1, 1)),
         (PoolDownsample(), (8, 1, 4)),
         (Stage(24, (Block("pool"),), downsample=None), SHAPE),
@@ -115,6 +121,8 @@ def test_every_registered_part_is_tested():
     ("make", "path"),
     [
         (lambda: DepthwiseConv(kernel=4), "depthwise_conv.kernel"),
+        (lambda: DilatedConv(kernel=1), "dilated_conv.kernel"),
+        (lambda: DilatedConv(dilation=1), "dilated_conv.dilation"),
         (lambda: InvertedBottleneck(kernel=2), "inverted_bottleneck.kernel"),
         (lambda: InvertedBottleneck(expansion=0.5), "inverted_bottleneck.expansion"),
         (lambda: InceptionConv(kernel=1), "inception_conv.kernel"),
@@ -128,6 +136,7 @@ def test_every_registered_part_is_tested():
         (lambda: Paths(("pool",)), "paths.children"),
         (lambda: Paths(("pool", None)), "paths.children"),
         (lambda: Paths(("pool", "pool"), "add"), "paths.allocation"),
+        (lambda: Chain(("pool",)), "chain.children"),
         (lambda: MLP(expansion=0), "mlp.expansion"),
         (lambda: GLU(expansion=-1), "glu.expansion"),
         (lambda: GroupNorm(group_size=0), "group.group_size"),

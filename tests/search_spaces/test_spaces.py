@@ -45,6 +45,12 @@ class TestPaths(SpaceConformance):
     builds = 4
 
 
+class TestTied(SpaceConformance):
+    space = get_space("tied", (1, 8, 8), 1_400)
+    inputs = (1, 8, 8)
+    samples = SAMPLES
+
+
 class TestCell201(SpaceConformance):
     space = get_space("cell201")
     inputs = (3, 16, 16)

@@ -33,6 +33,12 @@ class TestTinyMobile(SupernetConformance):
     inputs = (1, 8, 8)
 
 
+class TestTied(SupernetConformance):
+    space = get_space("tied", (1, 8, 8), 1_400)
+    inputs = (1, 8, 8)
+    samples = 6
+
+
 class TestCell201(SupernetConformance):
     space = Space(dataclasses.replace(get_space("cell201").tree, cells=1, width=8), "cell201")
     inputs = (3, 8, 8)

@@ -106,7 +106,11 @@ def build() -> nn.Module:
 def load(weights: str | Path | None = None) -> nn.Module:
     """The network with its trained weights ("{WEIGHTS}" beside this file), in evaluation mode, on the CPU."""
     network = build()
-    load_model(network, Path(__file__).with_name("{WEIGHTS}") if weights is None else weights)
+    path = Path(__file__).with_name("{WEIGHTS}") if weights is None else weights
+    # Not strict: of layers that share weights the file has one, and load_model takes the others for unexpected.
+    missing, _ = load_model(network, path, strict=False)
+    if missing:
+        raise ValueError(f"the file lacks {{len(missing)}} tensors of this network, as {{sorted(missing)[0]}}")
     return network.eval()
 '''
 
