@@ -69,7 +69,7 @@ class Tuning:
 
     scheduler: str = "asha"
     grace_epochs: int = 1
-    reduction: float = 3
+    reduction: float = 4
     min_samples: int = 3
     population: int = 4
     interval: int = 1

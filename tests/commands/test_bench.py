@@ -65,7 +65,7 @@ def test_fidelities_and_marks_in_virtual_seconds(archfront: Any, table: Path, tm
     plain, halved = kept["controllers"]
     assert kept["virtual_seconds"][-1] == 400 and plain["evaluations"][-1] == 40 < halved["evaluations"][-1]
     refused = archfront(*words, "--controllers", "asha", "--marks", "100")
-    assert refused.code == 2 and "no column stands for the fidelity 0.1111, only for 0.1, 0.5" in refused.error
+    assert refused.code == 2 and "no column stands for the fidelity 0.0625, only for 0.1, 0.5" in refused.error
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from evaluators.recipe import PartialRecipe
 from search_spaces.blocks import Block, Conv3x3Stem
 from search_spaces.parts import FAMILIES, PACKAGES
 from search_spaces.registry import load_file
-from search_spaces.topologies import Cell201, Network, Stage, Trained
+from search_spaces.topologies import Cell201, Network, Stage, Tied, Trained
 from tests.export.networks import subject_of
 
 BUILDING = [family for family in PACKAGES if family not in ("network", "stage", "block", "cell_operation")]
@@ -72,6 +72,11 @@ def covering_recipe() -> Subject:
     return subject_of(Trained(network, PartialRecipe(lr=0.01)), (3, 8, 8))
 
 
+def covering_tied() -> Subject:
+    network = Network("conv3x3", (Stage(16, (Block("pool", "mlp"),) * 2, downsample=None),))
+    return subject_of(Tied(network, ((0, 0),)), (3, 8, 8))
+
+
 def test_a_network_leaves_without_the_recipe_it_was_searched_with() -> None:
     subject = covering_recipe()
     text = source(subject)
@@ -83,7 +88,7 @@ def test_a_network_leaves_without_the_recipe_it_was_searched_with() -> None:
 def test_every_registered_part_is_exported_and_verified(tmp_path: Path) -> None:
     turns = max(len(names_of(family)) for family in BUILDING)
     # A part inside another (an activation in an MLP) has its turn only when the outer one has: twice round is enough.
-    subjects = [covering(turn) for turn in range(2 * turns)] + [covering_cell(0), covering_recipe()]
+    subjects = [covering(turn) for turn in range(2 * turns)] + [covering_cell(0), covering_recipe(), covering_tied()]
     wanted = {f"{family}/{name}" for family in PACKAGES for name in names_of(family)}
     found: set[str] = set()
     chosen = []
