@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 from plotly.colors import qualitative
 
 from archfront.plan import Plan
+from archfront.report.report import write_picture
 from archfront.simulator import Benchmark, Contender, run_contest
 
 TO = Path("docs/benchmarks/controllers")
@@ -109,7 +110,19 @@ def main() -> None:
             )
             file.write_text(json.dumps(known))
         print(table(known), flush=True)
-        figure(known).write_html(arguments.to / f"{name}.html", include_plotlyjs="cdn")
+    write_results(arguments.to)
+
+
+def write_results(folder: Path) -> None:
+    """Every task that was run as a table and a picture: `results.md`."""
+    lines = ["# Results", "", "Written by `python -m benchmarks.controller_contest`; see [README](README.md).", ""]
+    for name in TASKS:
+        file = folder / f"{name}.json"
+        if file.exists():
+            known = json.loads(file.read_text())
+            write_picture(figure(known), folder / f"{name}.png", 900, 520)
+            lines += [table(known), "", f"![{name}]({name}.png)", ""]
+    (folder / "results.md").write_text("\n".join(lines))
 
 
 def benchmark_of(task: Task) -> Benchmark:
