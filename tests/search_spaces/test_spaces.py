@@ -195,3 +195,20 @@ def test_cell201_computes_its_graph():
     pool = torch.nn.functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
     assert torch.allclose(cell(x), cell.operations[3](x) + pool + pool)
     assert digest(network) != digest(Cell201(*network.operations, 1, 8))
+
+
+def test_traits_of_a_cell_are_those_of_its_paths():
+    cell = from_arch_str("|nor_conv_3x3~0|+|skip_connect~0|nor_conv_1x1~1|+|none~0|avg_pool_3x3~1|nor_conv_3x3~2|")
+    # 0-1-3: 3x3, pooling; 0-2-3: skip, 3x3; 0-1-2-3: 3x3, 1x1, 3x3
+    assert cell.traits() == {
+        **{"live nor_conv_3x3": 2, "live nor_conv_1x1": 1, "live skip_connect": 1, "live avg_pool_3x3": 1},
+        **{"paths": 3, "convolutions": 5, "deepest": 3, "shallowest": 1, "most 3x3": 2, "least pooling": 0},
+    }
+    assert from_arch_str("|none~0|+|none~0|none~1|+|none~0|nor_conv_3x3~1|nor_conv_1x1~2|").traits() == {}
+
+
+def test_traits_are_equal_for_cells_whose_middle_nodes_are_swapped():
+    for left, right in product(("nor_conv_3x3", "avg_pool_3x3"), ("nor_conv_1x1", "skip_connect")):
+        one = from_arch_str(f"|{left}~0|+|{right}~0|none~1|+|none~0|nor_conv_1x1~1|nor_conv_3x3~2|")
+        other = from_arch_str(f"|{right}~0|+|{left}~0|none~1|+|none~0|nor_conv_3x3~1|nor_conv_1x1~2|")
+        assert one.traits() == other.traits() != {}
