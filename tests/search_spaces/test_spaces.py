@@ -201,8 +201,16 @@ def test_traits_of_a_cell_are_those_of_its_paths():
     cell = from_arch_str("|nor_conv_3x3~0|+|skip_connect~0|nor_conv_1x1~1|+|none~0|avg_pool_3x3~1|nor_conv_3x3~2|")
     # 0-1-3: 3x3, pooling; 0-2-3: skip, 3x3; 0-1-2-3: 3x3, 1x1, 3x3
     assert cell.traits() == {
-        **{"live nor_conv_3x3": 2, "live nor_conv_1x1": 1, "live skip_connect": 1, "live avg_pool_3x3": 1},
-        **{"paths": 3, "convolutions": 5, "deepest": 3, "shallowest": 1, "most 3x3": 2, "least pooling": 0},
+        "live nor_conv_3x3": 2,
+        "live nor_conv_1x1": 1,
+        "live skip_connect": 1,
+        "live avg_pool_3x3": 1,
+        "paths": 3,
+        "convolutions": 5,
+        "deepest": 3,
+        "shallowest": 1,
+        "most 3x3": 2,
+        "least pooling": 0,
     }
     assert from_arch_str("|none~0|+|none~0|none~1|+|none~0|nor_conv_3x3~1|nor_conv_1x1~2|").traits() == {}
 
