@@ -33,6 +33,7 @@ CONTENDERS = {
     "Optuna GP": "optuna:gp",
     "BoTorch": "benchmarks/botorch_search.py:BoTorchSearch",
 }
+SEEDS = 20
 COLOURS = qualitative.D3
 COUNTS = (50, 80, 100, 120, 200, 300)
 
@@ -91,7 +92,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(TASKS), help="names of TASKS")
     parser.add_argument("--contenders", type=lambda text: text.split(","), default=list(CONTENDERS))
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--evaluations", type=int, default=300, help="at most so many, for contenders that are slow")
     parser.add_argument("--to", type=Path, default=TO)
     arguments = parser.parse_args()
     arguments.to.mkdir(parents=True, exist_ok=True)
@@ -152,18 +154,25 @@ def standing(benchmark: Benchmark, contender: str, evaluations: int, seeds: int)
 def table(known: dict[str, Any]) -> str:
     """The figures of one task as Markdown."""
     rows = known["controllers"]
-    counts = [count for count in COUNTS if all(count in row["counts"] for row in rows.values())]
+    counts = [count for count in COUNTS if any(count in row["counts"] for row in rows.values())]
     heads = ["controller", *[f"at {count}" for count in counts], "98 % after", "99 % after", "ms each"]
     lines = [f"\n### {known.get('task')}: {known.get('measure')}; {', '.join(known.get('objectives', ()))}\n"]
     lines += ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for label, row in rows.items():
-        cells = []
-        for place in (row["counts"].index(count) for count in counts):
-            low, middle, high = (row[key][place] for key in ("lower_quartile", "median", "upper_quartile"))
-            cells.append(f"{middle:.4f} ({low:.4f}–{high:.4f})")
+        cells = [_figures(row, count) for count in counts]
         reached = [f"{(row['reached'] or {}).get(key) or '-'}" for key in ("0.98", "0.99")]
-        lines.append("| " + " | ".join([label, *cells, *reached, f"{row['ms']:.1f}"]) + " |")
+        named = label if row["seeds"] == SEEDS else f"{label}, {row['seeds']} seeds"
+        lines.append("| " + " | ".join([named, *cells, *reached, f"{row['ms']:.1f}"]) + " |")
     return "\n".join(lines)
+
+
+def _figures(row: dict[str, Any], count: int) -> str:
+    """A contender's median and quartiles after so many evaluations."""
+    if count not in row["counts"]:
+        return "-"
+    place = row["counts"].index(count)
+    low, middle, high = (row[key][place] for key in ("lower_quartile", "median", "upper_quartile"))
+    return f"{middle:.4f} ({low:.4f}–{high:.4f})"
 
 
 def figure(known: dict[str, Any]) -> go.Figure:
