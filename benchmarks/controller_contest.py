@@ -107,9 +107,8 @@ def main() -> None:
             if label == "Pareto evolution" and len(benchmark.objectives) == 1:
                 continue
             known |= {"task": name, "objectives": [str(o) for o in benchmark.objectives], "measure": benchmark.measure}
-            known["controllers"][label] = standing(
-                benchmark, CONTENDERS[label], TASKS[name].evaluations, arguments.seeds
-            )
+            evaluations = min(arguments.evaluations, TASKS[name].evaluations)
+            known["controllers"][label] = standing(benchmark, CONTENDERS[label], evaluations, arguments.seeds)
             file.write_text(json.dumps(known))
         print(table(known), flush=True)
     write_results(arguments.to)
