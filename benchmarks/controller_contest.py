@@ -20,7 +20,7 @@ from archfront.report.report import write_picture
 from archfront.simulator import Benchmark, Contender, run_contest
 
 TO = Path("docs/benchmarks/controllers")
-FLOOR = "benchmarks/hamming_process.py:HammingProcess"
+FLOOR = "benchmarks/peers/hamming_process.py:HammingProcess"
 CONTENDERS = {
     "auto": "auto",
     "Pareto evolution": "pareto-evolution",
@@ -31,7 +31,7 @@ CONTENDERS = {
     "Optuna NSGA-II (50)": "optuna:nsga2+population_size=50",
     "Hamming process": FLOOR,
     "Optuna GP": "optuna:gp",
-    "BoTorch": "benchmarks/botorch_search.py:BoTorchSearch",
+    "BoTorch": "benchmarks/peers/botorch_search.py:BoTorchSearch",
 }
 SEEDS = 20
 COLOURS = qualitative.D3

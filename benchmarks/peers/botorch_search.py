@@ -1,7 +1,7 @@
 """BoTorch as a controller: its Gaussian process for categories, its expected hypervolume improvement. A peer.
 
 pip install botorch
-archfront bench search … --controllers auto,benchmarks/botorch_search.py:BoTorchSearch
+archfront bench search … --controllers auto,benchmarks/peers/botorch_search.py:BoTorchSearch
 """
 
 from random import Random

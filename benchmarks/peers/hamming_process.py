@@ -1,6 +1,6 @@
 """A plain Gaussian process, the floor that model-based search must beat: a kernel that falls with the Hamming distance.
 
-archfront bench search … --controllers auto,benchmarks/hamming_process.py:HammingProcess
+archfront bench search … --controllers auto,benchmarks/peers/hamming_process.py:HammingProcess
 """
 
 from random import Random
