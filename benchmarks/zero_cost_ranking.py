@@ -4,6 +4,9 @@ The networks are those that `benchmarks.supernet_truth` trained from scratch. Sc
 networks are looked at; tau, its 95 % interval and the seeds' own agreement are printed and written beside it.
 
     python -m benchmarks.zero_cost_ranking --space mobile [--batch-size 64] [--to docs/benchmarks/supernets]
+    python -m benchmarks.zero_cost_ranking --space cell201 --table nasbench201_dev.parquet [--networks 60]
+
+The second ranks random connected cells of NAS-Bench-201 by the table's accuracies, also at 16x16 pixels.
 """
 
 import argparse
@@ -11,6 +14,7 @@ import json
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import torch
@@ -23,13 +27,18 @@ from evaluators.base import Evaluator, attempt, create
 from evaluators.datasets import DataSet
 from evaluators.zero_cost import az_nas
 from search_spaces import canonical
+from search_spaces.spaces.cell201 import from_arch_str
+from search_spaces.table import read
 
 
 def main() -> None:
     """Score what isn't in the file yet, and rank."""
     arguments = parsed()
     torch.set_num_threads(1)
-    truth_rows = rows(arguments.to / f"truth_{arguments.space}.jsonl")
+    if arguments.table:
+        truth_rows = published(arguments.table, arguments.networks)
+    else:
+        truth_rows = rows(arguments.to / f"truth_{arguments.space}.jsonl")
     file = arguments.to / f"zero_cost_{arguments.space}.jsonl"
     settings = {"batch_size": arguments.batch_size, "proxies": arguments.proxies}
     evaluators = [create("cost"), create("zero_cost", settings)]
@@ -49,11 +58,24 @@ def main() -> None:
 def parsed() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--space", choices=list(SPACES), required=True)
+    parser.add_argument("--space", choices=[*SPACES, "cell201"], required=True)
+    parser.add_argument("--table", help="of NAS-Bench-201, for the space cell201")
+    parser.add_argument("--networks", type=int, default=60, help="of the table")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--proxies", type=lambda text: tuple(text.split(",")), default=(), help="default: all")
     parser.add_argument("--to", type=Path, default=TO)
     return parser.parse_args()
+
+
+def published(path: str, networks: int) -> list[dict[str, Any]]:
+    """Random connected cells and their accuracies after 200 epochs, in the form of the file of trainings."""
+    table = read(path).select(["arch_str", "connected", "cifar10_test_acc_ep200"]).to_pylist()
+    found = []
+    for row in Random(20).sample([row for row in table if row["connected"]], networks):
+        text = canonical.text(from_arch_str(row["arch_str"]))
+        digest = canonical.digest(canonical.from_json(json.loads(text)))
+        found.append({"architecture": text, "digest": digest, "accuracy": row["cifar10_test_acc_ep200"]})
+    return found
 
 
 def scored(row: Mapping[str, Any], evaluators: Iterable[Evaluator], dataset: DataSet) -> dict[str, Any]:
