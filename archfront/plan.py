@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archfront.contracts import Constraint, Context, Evaluation, Objective, Proposal, WrongUse, feasible
-from search_spaces.parts import bare
+from search_spaces.parts import without_recipe
 from search_spaces.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ class Workshop:
 
     def _check_recipe(self) -> None:
         tree = getattr(self.space, "tree", None)
-        if bare(tree) is not tree and not self.main.trains_by_recipe:
+        if without_recipe(tree) is not tree and not self.main.trains_by_recipe:
             raise WrongUse(
                 f"the space '{self.space.name}' brings recipes, by which the evaluator '{self.plan.evaluator}' doesn't "
                 "train; search the networks alone, or say --evaluator training"

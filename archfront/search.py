@@ -17,7 +17,7 @@ from archfront.launchers.base import Done, Job, Launcher
 from archfront.study import Point, Recorded, Study, StudyWriter
 from controllers.base import Controller
 from evaluators.base import Evaluator
-from search_spaces.parts import bare
+from search_spaces.parts import without_recipe
 from search_spaces.space import SearchSpace
 
 POLL_S = 0.2
@@ -222,7 +222,7 @@ class Search:
 
     def _network(self, proposal: Proposal) -> str:
         """The identity of the network that the candidate's recipe is for; empty where it brings no recipe."""
-        network = bare(proposal.architecture)
+        network = without_recipe(proposal.architecture)
         return "" if network is proposal.architecture else self.space.digest(network)
 
     def _remember(self, evaluation: Evaluation) -> None:

@@ -14,7 +14,7 @@ from controllers.given import listed, read
 from controllers.rungs import best
 from evaluators.base import Evaluator, attempt, create
 from search_spaces.errors import SpaceError, near
-from search_spaces.parts import bare
+from search_spaces.parts import without_recipe
 from search_spaces.space import SearchSpace
 
 CANDIDATES, DRAWN = 10, 200
@@ -112,7 +112,7 @@ def _inside(space: SearchSpace, value: Any) -> list[Any]:
         architecture = space.from_json(value)
     except SpaceError:
         return []
-    return [one for one in (architecture, bare(architecture)) if one in space][:1]
+    return [one for one in (architecture, without_recipe(architecture)) if one in space][:1]
 
 
 def by_proxy(

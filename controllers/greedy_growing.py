@@ -12,7 +12,7 @@ from search_spaces.canonical import diff
 from search_spaces.decisions import Decision
 from search_spaces.edits import check_reachable
 from search_spaces.errors import SpaceError
-from search_spaces.parts import bare
+from search_spaces.parts import without_recipe
 from search_spaces.space import SearchSpace, Space
 
 DRAWS = 32
@@ -158,7 +158,7 @@ class GreedyGrowing(Controller):
 
 def _grows(before: Any, after: Any) -> bool:
     """Whether an edit leads from one network to the other."""
-    before, after = bare(before), bare(after)
+    before, after = without_recipe(before), without_recipe(after)
     if before == after:
         return False
     try:

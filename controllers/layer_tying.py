@@ -9,8 +9,9 @@ from typing import Any
 from archfront.contracts import Constraint, Evaluation, Objective, Proposal, WrongUse
 from controllers.archive import Member
 from controllers.base import CONTROLLERS, Controller
-from search_spaces.edits.steps import network_of
-from search_spaces.edits.tying import Tie, Untie, as_tied, layers
+from search_spaces.edits import Tie, Untie
+from search_spaces.edits.reaching import network_of
+from search_spaces.edits.tied_layers import as_tied, layers
 from search_spaces.errors import SpaceError
 from search_spaces.space import SearchSpace
 

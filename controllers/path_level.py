@@ -10,9 +10,11 @@ from controllers.archive import Member
 from controllers.base import CONTROLLERS, Controller
 from controllers.tree_policy import Node, TreePolicy
 from search_spaces.edits import EnlargeKernel, InsertIdentity, Replicate, Split, path_edits
-from search_spaces.edits.steps import TREES, leaves, put
+from search_spaces.edits.edit import put
+from search_spaces.edits.path_edits import leaves
 from search_spaces.errors import SpaceError
-from search_spaces.parts import FAMILIES, Part, fields_of
+from search_spaces.holes import OneOf, Repeat
+from search_spaces.parts import Part, fields_of
 from search_spaces.space import SearchSpace
 
 BRANCHES = (2, 3, 4)
@@ -72,7 +74,9 @@ class PathLevel(Controller):
         self._members: list[Member] = []
         self._known: dict[str, Member] = {}
         self._choices: dict[str, list[Choice]] = {}
-        self._kinds = {name: number for number, name in enumerate(["", *FAMILIES["token_mixer"].names()])}
+        self._kinds = {
+            name: number for number, name in enumerate(["", *sorted(_mixers_in(getattr(space, "tree", None)))])
+        }
         self._policy = TreePolicy(len(self._kinds), 4, INSERT + 1, seed, hidden, lr)
         self._baseline = 0.0
 
@@ -140,7 +144,7 @@ class PathLevel(Controller):
         return Node(0, (0.0, 0.0, 0.0, 0.0), children)
 
     def _node(self, mixer: Any, place: float, depth: int) -> Node:
-        inner = mixer.children if mixer.name in TREES else ()
+        inner = getattr(mixer, "children", ())
         numbers = (
             getattr(mixer, "kernel", 0) / 7,
             float(getattr(mixer, "allocation", "") == "split"),
@@ -149,6 +153,20 @@ class PathLevel(Controller):
         )
         children = tuple(self._node(child, place, depth + 1) for child in inner)
         return Node(self._kinds.get(mixer.name, 0), numbers, children, leaf=not inner)
+
+
+def _mixers_in(tree: Any) -> set[str]:
+    """The names of all token mixers that a tree with holes may hold."""
+    if isinstance(tree, OneOf):
+        return set().union(*map(_mixers_in, tree.options))
+    if isinstance(tree, Repeat):
+        return _mixers_in(tree.item)
+    if isinstance(tree, tuple):
+        return set().union(*map(_mixers_in, tree))
+    if not isinstance(tree, Part):
+        return set()
+    inner = set().union(*(_mixers_in(getattr(tree, field)) for field in fields_of(tree)))
+    return inner | {tree.name} if tree.family == "token_mixer" else inner
 
 
 def _action(edit: Replicate | Split | EnlargeKernel | InsertIdentity) -> int:
@@ -170,7 +188,7 @@ def _mixers(tree: Any) -> list[Any]:
 
 
 def _has_paths(architecture: Any) -> bool:
-    return any(mixer.name in TREES for mixer in _mixers(architecture))
+    return any(hasattr(mixer, "children") for mixer in _mixers(architecture))
 
 
 def _cut(tree: Any) -> Any:

@@ -11,7 +11,7 @@ from evaluators.inherited_weights import BATCH, IMAGES, recalibration_batches
 from evaluators.recipe import Recipe
 from search_spaces.building import build
 from search_spaces.errors import SpaceError
-from search_spaces.parts import bare
+from search_spaces.parts import without_recipe
 from search_spaces.space import SearchSpace
 from search_spaces.weight_sharing.dilations import Pair, chosen, covering
 
@@ -30,7 +30,7 @@ def search_dilations(
     `architecture` says all else; its dilations count for nothing. Returned with it are the dilations by the path of
     each convolution. Raises `WrongUse` where the space leaves no dilations open, `Diverged` where training does.
     """
-    network = bare(architecture)
+    network = without_recipe(architecture)
     context = Context(Path("."), seed, threads, data.inputs, data.outputs, data)
     proposal = Proposal(network, space.digest(architecture))
     model = build(network, data.inputs, data.outputs, seed_of(context, proposal, "weights"))

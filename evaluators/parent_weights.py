@@ -11,7 +11,7 @@ from evaluators.datasets import DataSet
 from search_spaces.canonical import from_json
 from search_spaces.edits.weights import inherited
 from search_spaces.errors import SpaceError
-from search_spaces.parts import bare
+from search_spaces.parts import without_recipe
 
 
 def from_parents(architecture: Any, context: Context, seed: int) -> tuple[dict[str, Tensor], str] | None:
@@ -28,7 +28,9 @@ def from_parents(architecture: Any, context: Context, seed: int) -> tuple[dict[s
             raise OSError(f"the parent's weights are gone: {error}; only inherit='' does without") from None
         try:
             before = from_json(about.get("architecture"))
-            state = inherited(bare(before), tensors, bare(architecture), data.inputs, data.outputs, seed)
+            state = inherited(
+                without_recipe(before), tensors, without_recipe(architecture), data.inputs, data.outputs, seed
+            )
         except SpaceError:
             continue
         return state, sha256(path.read_bytes()).hexdigest()

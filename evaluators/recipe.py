@@ -5,15 +5,15 @@ from math import cos, pi
 from typing import TYPE_CHECKING, Any, Literal
 
 from search_spaces.errors import SpaceError
+from search_spaces.families import Family
 from search_spaces.holes import OneOf, Repeat
-from search_spaces.parts import FAMILIES, Part, fields_of, part
-from search_spaces.registry import Registry
+from search_spaces.parts import Part, fields_of, part
 
 if TYPE_CHECKING:
     from evaluators.datasets import DataSet
 
 # A family of this package, which the algebra below it need not know.
-FAMILIES.setdefault("recipe", Registry("recipe", "evaluators.recipe"))
+RECIPES = Family("recipe")
 
 KINDS = {"optimizer": ("adamw", "sgd"), "augmentation": ("auto", "none", "shift", "flip")}
 """The fields that take one of a few words."""

@@ -19,7 +19,7 @@ from evaluators.intervals import over_runs, wilson
 from evaluators.recipe import FIELDS, Recipe, default_recipe, own_recipe
 from search_spaces.building import build
 from search_spaces.errors import SpaceError, near
-from search_spaces.parts import bare
+from search_spaces.parts import without_recipe
 
 if TYPE_CHECKING:
     from evaluators.inherited_weights import InheritedWeights
@@ -122,7 +122,9 @@ class TrainingEvaluator(Evaluator):
     def _first(self, proposal: Proposal, context: Context) -> tuple[nn.Module, dict[str, str]]:
         """The network before its training, and where its weights are from when they are not random."""
         if self._source is not None:
-            return self._source.extracted(bare(proposal.architecture)).train(), {"inherit": self._source.sha256}
+            return self._source.extracted(without_recipe(proposal.architecture)).train(), {
+                "inherit": self._source.sha256
+            }
         dataset: DataSet = context.data
         seed = seed_of(context, proposal, "weights")
         model = build(proposal.architecture, dataset.inputs, dataset.outputs, seed)

@@ -7,42 +7,46 @@ from torch import nn
 
 from search_spaces.errors import SpaceError
 from search_spaces.parts import Part, has_holes
+from search_spaces.site import Shape, Site
 
 
-def build(architecture: Any, inputs: tuple[int, int, int], outputs: int, seed: int | None = None) -> nn.Module:
+def build(architecture: Any, inputs: Shape, outputs: int, seed: int | None = None) -> nn.Module:
     """The network that `architecture` (a part of family "network") describes, in training mode, on the CPU.
 
-    It takes (batch, *inputs), with inputs = (channels, height, width), and returns (batch, outputs). With a `seed`
-    the initial weights depend on nothing else, and torch's global generator is left as it was. Raises `SpaceError`
-    with the path of the part that does not fit.
+    It takes (batch, *inputs), with inputs = (channels, height, width) for pictures, channels first in all cases, and
+    returns (batch, outputs). With a `seed` the initial weights depend on nothing else, and torch's global generator is
+    left as it was. Raises `SpaceError` with the path of the part that does not fit.
     """
     if not isinstance(architecture, Part) or architecture.family != "network":
         raise SpaceError(f"only a network can be built, not {type(architecture).__name__}", "architecture")
     if has_holes(architecture):
         raise SpaceError("has holes left; build space.sample(seed) or fill them", "architecture")
-    if len(inputs) != 3 or min(inputs) < 1 or outputs < 1:
+    if not inputs or min(inputs) < 1 or outputs < 1:
         raise SpaceError(
-            f"takes inputs (channels, height, width) and outputs >= 1, not {inputs} and {outputs}", "build"
+            f"takes inputs (channels, *sides), all 1 or more, and outputs >= 1, not {inputs} and {outputs}", "build"
         )
-    check(architecture, tuple(inputs))
+    site = Site(tuple(inputs), outputs)
+    check(architecture, site)
     network: Any = architecture
     if seed is None:
-        return network.build(tuple(inputs), outputs)
+        return network.build(site)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return network.build(tuple(inputs), outputs)
+        return network.build(site)
 
 
-def check(part: Any, shape: tuple[int, ...], path: str = "") -> None:
-    """Raise `SpaceError`, with its path, for the first part of the tree that doesn't accept the shape it is given.
-
-    Stems and downsamples are given the width they lead to as a fourth number.
-    """
-    given, width = shape[:3], shape[3:]
-    reason = part.accepts(given)
+def check(part: Any, site: Site, path: str = "") -> None:
+    """Raise `SpaceError`, with its path, for the first part of the tree that can't be built where it would be."""
+    reason = _sides(part, site) or part.accepts(site)
     if reason:
         raise SpaceError(reason, path or "architecture")
-    if hasattr(part, "parts_at"):
-        for name, inner, inner_shape in part.parts_at(given, *width):
-            if inner is not None:
-                check(inner, inner_shape, f"{path}.{name}" if path else name)
+    for name, inner, at in part.parts_at(site):
+        if inner is not None:
+            check(inner, at, f"{path}.{name}" if path else name)
+
+
+def _sides(part: Any, site: Site) -> str | None:
+    if part.sides is None or len(site.sides) in part.sides:
+        return None
+    wanted = " or ".join(map(str, part.sides))
+    return f"{part.family} '{part.name}' works on maps of {wanted} sides, and is given {site.shape}"

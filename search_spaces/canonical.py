@@ -1,12 +1,16 @@
 """The canonical form of an architecture: JSON both ways, a digest, a readable outline, the diff of two."""
 
+import dataclasses
 import json
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
 from search_spaces.errors import SpaceError, near
-from search_spaces.parts import FAMILIES, Part, fields_of
+from search_spaces.families import FAMILIES
+from search_spaces.holes import OneOf, Repeat
+from search_spaces.parts import Part, fields_of, has_holes
 
 JSON = Any
 """What `json.loads` gives: dict, list, str, int, float, bool or None."""
@@ -17,7 +21,7 @@ KEPT = 1000
 
 
 def to_json(value: Any) -> JSON:
-    """An architecture as JSON values; a part becomes `{"part": "family/name", **fields}`."""
+    """An architecture as JSON values; a part becomes `{"part": "family/name", **fields}`, defaults left out."""
     return json.loads(text(value))
 
 
@@ -27,13 +31,15 @@ def from_json(value: JSON, path: str = "") -> Any:
         return tuple(from_json(item, f"{path}.{i}" if path else str(i)) for i, item in enumerate(value))
     if not isinstance(value, dict):
         return value
-    family, _, name = str(value.get("part", "")).partition("/")
-    if family not in FAMILIES:
+    family, slash, name = str(value.get("part", "")).partition("/")
+    if not slash:
         raise SpaceError(
             f'\'{value.get("part")}\' names no part; expected "part": "family/name"', path or "architecture"
         )
+    if ".py:" in name:  # A file is run for whoever names it on the command line, never for what is read.
+        raise SpaceError(f"'{value['part']}' names a file; only registered parts are read", path or "architecture")
     try:
-        cls = FAMILIES[family].get(name)
+        cls = FAMILIES.find(family).get(name)
     except SpaceError as error:
         raise SpaceError(str(error), path or "architecture") from None
     known = fields_of(cls)
@@ -69,11 +75,14 @@ def canonical(value: Any) -> Any:
 
 
 def text(value: Any) -> str:
-    """Compact JSON of an architecture, the fields in order; kept on small parts, which samples share."""
+    """Compact JSON of an architecture, the fields in order; kept on small parts, which samples share.
+
+    A field at its default is left out, so that a field that a later version adds changes no text, and no digest.
+    """
     if isinstance(value, Part):
         known = value.__dict__.get("_text")
         if known is None:
-            inner = "".join(f',"{field}":{text(getattr(value, field))}' for field in fields_of(value))
+            inner = "".join(f',"{field}":{written}' for field, written in _said(value))
             known = f'{{"part":"{value.family}/{value.name}"{inner}}}'
             if len(known) <= KEPT:
                 object.__setattr__(value, "_text", known)
@@ -83,6 +92,32 @@ def text(value: Any) -> str:
     if value is None or isinstance(value, bool | int | float | str):
         return json.dumps(value)
     raise SpaceError(f"an architecture can't hold a {type(value).__name__} ({value!r}); fill every hole first")
+
+
+def _said(part: Part) -> list[tuple[str, str]]:
+    """The fields of a part that aren't at their defaults, with their texts."""
+    written = [(field, text(getattr(part, field))) for field in fields_of(part)]
+    defaults = default_texts(type(part))
+    return [(field, now) for field, now in written if defaults.get(field) != now]
+
+
+@cache
+def default_texts(cls: type[Part]) -> dict[str, str]:
+    """The texts of the defaults of a part's fields; a part that a default names isn't imported for it."""
+    found = {}
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        made = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+        if made is not dataclasses.MISSING:
+            found[field.name] = _default_text(made, field.metadata.get("family", ""))
+    return found
+
+
+def _default_text(value: Any, family: str) -> str:
+    if family and isinstance(value, str):
+        return f'{{"part":"{family}/{value}"}}'
+    if isinstance(value, tuple | list):
+        return "[" + ",".join(_default_text(item, family) for item in value) + "]"
+    return text(value)
 
 
 @dataclass(frozen=True)
@@ -121,13 +156,23 @@ def diff(before: Any, after: Any, path: str = "") -> list[Change]:
 
 
 def outline(value: Any) -> str:
-    """One readable line for a value or part: `depthwise_conv(kernel=3)`."""
+    """One readable line for a value, part or hole: `depthwise_conv(kernel=3)`, fields at their defaults left out."""
     if isinstance(value, Part):
-        inner = ", ".join(f"{field}={outline(getattr(value, field))}" for field in fields_of(value))
+        inner = ", ".join(f"{field}={outline(inner)}" for field, inner in _other_than_default(value))
         return f"{value.name}({inner})" if inner else value.name
+    if isinstance(value, OneOf):
+        return "one_of(" + ", ".join(map(outline, value.options)) + ")"
+    if isinstance(value, Repeat):
+        return f"repeat({outline(value.count)}, {outline(value.item)}{', shared' if value.shared else ''})"
     if isinstance(value, tuple):
         return "(" + ", ".join(map(outline, value)) + ")"
     return str(value) if not isinstance(value, str) else value
+
+
+def _other_than_default(part: Part) -> list[tuple[str, Any]]:
+    defaults = default_texts(type(part))
+    values = [(field, getattr(part, field)) for field in fields_of(part)]
+    return [(field, value) for field, value in values if has_holes(value) or text(value) != defaults.get(field)]
 
 
 def shown(value: dict[str, JSON]) -> dict[str, JSON]:

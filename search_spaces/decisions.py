@@ -13,7 +13,7 @@ from typing import Any
 
 from search_spaces.errors import SpaceError
 from search_spaces.holes import OneOf, Repeat
-from search_spaces.parts import Part, fields_of, has_holes
+from search_spaces.parts import Part, fields_of, has_holes, told
 
 INACTIVE = -1
 MEMO = 4096
@@ -25,7 +25,9 @@ class Decision:
     """One choice that a search space leaves open.
 
     `path` says where in the tree; two decisions may share it when they are never active together. `parent` is the
-    index of the decision that must have taken one of `parent_options` for this one to be active.
+    index of the decision that must have taken one of `parent_options` for this one to be active. `kind` is what the
+    field that it fills says its numbers are (`parts.size`: a width, kernel, number of heads …), "depth" of a count of
+    repetitions, empty where nothing is said.
     """
 
     path: str
@@ -33,6 +35,7 @@ class Decision:
     ordered: bool
     parent: int | None = None
     parent_options: frozenset[int] = frozenset()
+    kind: str = ""
 
 
 Pick = Callable[[int, int], int]
@@ -265,11 +268,16 @@ class Compiler:
         self.decisions: list[Decision] = []
         self._memos: dict[int, dict[tuple[int, ...], Any]] = {}
 
-    def node(self, tree: Any, path: str, parent: int | None = None, when: frozenset[int] = frozenset()) -> Node:
-        """The node for `tree`, whose decisions are active when decision `parent` takes an option of `when`."""
+    def node(
+        self, tree: Any, path: str, parent: int | None = None, when: frozenset[int] = frozenset(), kind: str = ""
+    ) -> Node:
+        """The node for `tree`, whose decisions are active when decision `parent` takes an option of `when`.
+
+        `kind` is what the field that the tree stands in says of its numbers.
+        """
         start = len(self.decisions)
         if isinstance(tree, OneOf):
-            return self._choice(tree, path, parent, when)
+            return self._choice(tree, path, parent, when, kind)
         if isinstance(tree, Repeat):
             return self._repetition(tree, path, parent, when)
         if not has_holes(tree):
@@ -277,7 +285,10 @@ class Compiler:
         prefix = f"{path}." if path else ""
         if isinstance(tree, Part):
             names = fields_of(tree)
-            children = tuple(self.node(getattr(tree, name), prefix + name, parent, when) for name in names)
+            children = tuple(
+                self.node(getattr(tree, name), prefix + name, parent, when, told(tree, name).get("size", ""))
+                for name in names
+            )
             return Product(type(tree), names, children, start, len(self.decisions), self._memo(tree))
         children = tuple(self.node(item, f"{prefix}{i}", parent, when) for i, item in enumerate(tree))
         return Product(None, (), children, start, len(self.decisions), self._memo(tree))
@@ -286,12 +297,12 @@ class Compiler:
         # Repetitions of one sub-tree have genes of the same form, and so share what was built from them.
         return self._memos.setdefault(id(tree), {})
 
-    def _choice(self, tree: OneOf, path: str, parent: int | None, when: frozenset[int]) -> Node:
+    def _choice(self, tree: OneOf, path: str, parent: int | None, when: frozenset[int], kind: str) -> Node:
         start = len(self.decisions)
         if len(tree.options) == 1:
-            return self.node(tree.options[0], path, parent, when)
-        self.decisions.append(Decision(path or "network", tree.options, tree.ordered, parent, when))
-        options = tuple(self.node(option, path, start, frozenset([i])) for i, option in enumerate(tree.options))
+            return self.node(tree.options[0], path, parent, when, kind)
+        self.decisions.append(Decision(path or "network", tree.options, tree.ordered, parent, when, kind))
+        options = tuple(self.node(option, path, start, frozenset([i]), kind) for i, option in enumerate(tree.options))
         for i, left in enumerate(options):
             for j in range(i):
                 if overlap(left, options[j]):
@@ -305,7 +316,7 @@ class Compiler:
         if len(set(counts)) < len(counts):
             raise SpaceError(f"repeat() lists a count twice: {counts}", path)
         if len(counts) > 1:
-            self.decisions.append(Decision(f"{path}.count", counts, True, parent, when))
+            self.decisions.append(Decision(f"{path}.count", counts, True, parent, when, "depth"))
         items = []
         for i in range(min(max(counts), 1) if tree.shared else max(counts)):
             needs = frozenset(n for n, count in enumerate(counts) if count > i)

@@ -1,53 +1,44 @@
 """Parts: the small frozen dataclasses that architectures are trees of, registered by family."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, dataclass_transform
 
-from search_spaces.errors import SpaceError, near
+from search_spaces.errors import SpaceError
+from search_spaces.families import FAMILIES
 from search_spaces.holes import OneOf, Repeat
-from search_spaces.registry import Registry
+from search_spaces.site import Shape, Site
 
 if TYPE_CHECKING:
     from random import Random
 
     from search_spaces.space import Space
 
-PACKAGES = {
-    "network": "search_spaces.topologies",
-    "stage": "search_spaces.topologies",
-    "block": "search_spaces.blocks",
-    "stem": "search_spaces.blocks",
-    "downsample": "search_spaces.blocks",
-    "token_mixer": "search_spaces.blocks",
-    "channel_mixer": "search_spaces.blocks",
-    "norm": "search_spaces.blocks",
-    "norm_placement": "search_spaces.blocks",
-    "residual": "search_spaces.blocks",
-    "channel_attention": "search_spaces.blocks",
-    "activation": "search_spaces.blocks",
-    "positional_encoding": "search_spaces.blocks",
-    "head": "search_spaces.blocks",
-    "cell_operation": "search_spaces.blocks",
-}
-"""Every family of parts, and the package that holds its members."""
-
-FAMILIES: dict[str, "Registry[type[Part]]"] = {
-    family: Registry(family.replace("_", " "), package) for family, package in PACKAGES.items()
-}
+Kind = Literal["width", "expansion", "reduction", "kernel", "window", "depth", "heads", "stride"]
+"""What a number in a field is: channels, times or parts of the channels, a side of a filter or window, layers, …"""
+Placed = tuple[str, Any, Site]
+"""An inner part: its path within the outer one, itself (or None), and where it is built."""
 
 
 class Part:
     """Base of every part: a frozen dataclass that describes a piece of a network and builds its module.
 
-    A part is an architecture when none of its fields holds a hole, and a search space when one does. What a family
-    expects of `build` is in `search_spaces/blocks/__init__.py`.
+    A part is an architecture when none of its fields holds a hole, and a search space when one does. `build(site)`
+    gives its module; what that takes and gives is said by the part's family (`search_spaces/blocks/<family>`). The
+    methods below say what the mechanisms (checks, supernets, edits, export) must know of a design; `part` takes what
+    can be said in a word. All but `build` and what it calls is left out of an exported network's source.
     """
 
     family: ClassVar[str] = ""
     name: ClassVar[str] = ""
     source: ClassVar[str] = ""
+    sliced: ClassVar[bool] = False
+    chunks: ClassVar[Mapping[str, int]] = {}
+    channelwise: ClassVar[bool] = False
+    identity: ClassVar[bool] = False
+    sides: ClassVar[tuple[int, ...] | None] = None
     _slots: ClassVar[dict[str, str]] = {}
 
     def __post_init__(self) -> None:
@@ -64,9 +55,21 @@ class Part:
     def validate(self) -> None:
         """Raise `SpaceError` when the values of the fields, all holes filled, make no sense together."""
 
-    def accepts(self, shape: tuple[int, ...]) -> str | None:
-        """Why this part can't work on features of `shape` (channels first, no batch), or None when it can."""
+    def accepts(self, site: Site) -> str | None:
+        """Why this part can't be built at the site, or None when it can."""
         return None
+
+    def parts_at(self, site: Site) -> Iterable[Placed]:
+        """The parts that this one builds inside of itself, and where; so checks reach them."""
+        return ()
+
+    def shape_after(self, site: Site) -> Shape:
+        """The shape of what its module gives; that of its input unless said otherwise."""
+        return site.shape
+
+    def layers(self) -> int:
+        """How many blocks it counts as, where blocks are numbered."""
+        return 1
 
     def canonical(self) -> "Part":
         """The one spelling for all parts that build the same network; most parts have only one."""
@@ -80,9 +83,28 @@ class Part:
         """
         return {}
 
-    def bare(self) -> "Part":
-        """What is built of this architecture: itself, unless it holds the network beside something else."""
+    def without_recipe(self) -> "Part":
+        """What is built of this architecture: itself, unless it holds the network beside how it is trained."""
         return self
+
+    def weight_branch(self, site: Site) -> str:
+        """What, besides the fields that aren't shared, gives this part at this site weights of its own in a supernet.
+
+        Of a bias table, for example, the size of the window that it is for. Empty for most parts.
+        """
+        return ""
+
+    def weight_name(self, site: Site, name: str) -> str:
+        """The name that a tensor of its module has in a supernet: the same in all configurations that share it."""
+        return name
+
+    def follows(self, before: Any, path: str, check: Callable[[Any, Any, str], None]) -> bool:
+        """Whether this part says itself which parts edits lead from to it; it raises `SpaceError` for others.
+
+        `check(before, after, path)` raises where no edit leads from one to the other. False for most parts, to which
+        edits lead from those of their own kind, field by field.
+        """
+        return False
 
     def space(self) -> "Space":
         """This tree as a search space (compiled once)."""
@@ -109,20 +131,51 @@ def slot(family: str, default: Any = dataclasses.MISSING) -> Any:
     return dataclasses.field(default=default, metadata={"family": family})
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, slot))
-def part(family: str, name: str, *, source: str) -> Callable[[P], P]:
+def size(kind: Kind, default: Any = dataclasses.MISSING, *, shared: bool = True, grows: bool = False) -> Any:
+    """A dataclass field that holds a number of the `kind` named.
+
+    In a supernet, configurations that differ in it share weights: the smaller one's are slices of the larger one's
+    (unless `shared` is False). `grows` says that edits may make it larger without a change of what is computed.
+    """
+    return dataclasses.field(default=default, metadata={"size": kind, "shared": shared, "grows": grows})
+
+
+def shared(default: Any = dataclasses.MISSING) -> Any:
+    """A dataclass field, no size, in which configurations may differ and still share all weights in a supernet."""
+    return dataclasses.field(default=default, metadata={"shared": True})
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, slot, size, shared))
+def part(
+    family: str,
+    name: str,
+    *,
+    source: str,
+    sliced: bool = False,
+    chunks: Mapping[str, int] | None = None,
+    channelwise: bool = False,
+    identity: bool = False,
+    sides: int | tuple[int, ...] | None = None,
+) -> Callable[[P], P]:
     """Make the decorated class a frozen dataclass and register it as the part `name` of `family`.
 
-    `source` is the exact title of the publication the part implements.
+    `source` is the exact title of the publication the part implements. `sliced` says that in a supernet its weights
+    are slices of those of its largest configuration, along each dimension the first ones, of a convolution's kernel
+    the centre; else each configuration, the shape it is built for included, has weights of its own. `chunks` names
+    tensors whose first dimension holds several equal ones, as queries, keys and values (`{"qkv.weight": 3}`): each is
+    sliced alone. `channelwise` says that each channel of the output depends on the same channel of the input alone,
+    `identity` that it has weights with which it passes on its input (`Growth.pass_on` knows them for convolutions).
+    `sides` is how many sides the maps have that it works on (2: height and width); any number where nothing is said.
     """
-    if family not in FAMILIES:
-        raise SpaceError(f"no family of parts is named '{family}'; {near(family, FAMILIES)}")
+    registry = FAMILIES.find(family)
 
     def decorate(cls: P) -> P:
         made: Any = dataclass(frozen=True)(cls)
         made.family, made.name, made.source = family, name, source
+        made.sliced, made.chunks, made.channelwise, made.identity = sliced, dict(chunks or {}), channelwise, identity
+        made.sides = (sides,) if isinstance(sides, int) else sides
         made._slots = {f.name: f.metadata["family"] for f in dataclasses.fields(made) if "family" in f.metadata}
-        FAMILIES[family].add(name, made, source=source)
+        registry.add(name, made, source=source)
         return made
 
     return decorate
@@ -150,9 +203,9 @@ def resolve(value: Any, family: str, where: str) -> Any:
     return value
 
 
-def bare(architecture: Any) -> Any:
+def without_recipe(architecture: Any) -> Any:
     """The network alone of an architecture, which is all that can be measured without training."""
-    return architecture.bare() if isinstance(architecture, Part) else architecture
+    return architecture.without_recipe() if isinstance(architecture, Part) else architecture
 
 
 def has_holes(value: Any) -> bool:
@@ -171,6 +224,17 @@ def has_holes(value: Any) -> bool:
 def fields_of(part: "Part | type[Part]") -> tuple[str, ...]:
     """The names of a part's fields, in order."""
     return _field_names(part if isinstance(part, type) else type(part))
+
+
+def told(part: "Part | type[Part]", field: str) -> Mapping[str, Any]:
+    """What `slot`, `size` or `shared` said of a field of a part: `family`, `size`, `shared`, `grows`."""
+    cls = part if isinstance(part, type) else type(part)
+    return _metadata(cls).get(field, {})
+
+
+@cache
+def _metadata(cls: type) -> dict[str, Mapping[str, Any]]:
+    return {field.name: field.metadata for field in dataclasses.fields(cls)}
 
 
 _FIELDS: dict[type, tuple[str, ...]] = {}

@@ -29,57 +29,22 @@ from search_spaces.canonical import canonical, digest, from_json, to_json
 from search_spaces.decisions import INACTIVE
 from search_spaces.deployment import deployed
 from search_spaces.errors import SpaceError
-from search_spaces.holes import one_of
-from search_spaces.parts import FAMILIES, Part, fields_of
+from search_spaces.families import FAMILIES
+from search_spaces.parts import Part, fields_of
+from search_spaces.site import Shape, Site
 from search_spaces.space import Genes, SearchSpace, Space
 from search_spaces.weight_sharing import Supernet
-from search_spaces.weight_sharing.sharing import manner
-
-Shape = tuple[int, int, int]
+from search_spaces.weight_sharing.sharing import weights_of
 
 OUTPUTS = 10
 """Classes of the networks and heads under test."""
-WIDTH = 24
-"""Channels that stems and downsamples under test lead to."""
 
 
-class Joined(nn.Module):
-    """A module of two inputs, a residual, as one of a single input that stands for both."""
-
-    def __init__(self, residual: nn.Module) -> None:
-        super().__init__()
-        self.residual = residual
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.residual(x, x.flip(-1))
-
-
-class Sum(nn.Module):
-    """The plainest residual, for placements under test."""
-
-    def forward(self, x: torch.Tensor, branch: torch.Tensor) -> torch.Tensor:
-        return x + branch
-
-
-def module_of(part: Any, shape: Shape) -> tuple[nn.Module, tuple[int, ...]]:
+def module_of(part: Any, shape: Shape) -> tuple[nn.Module, Shape]:
     """The module of a part for features of `shape`, built as its family is, and the shape that must come out."""
-    channels = shape[0]
-    match part.family:
-        case "stem" | "downsample":
-            return part.build(shape, WIDTH), part.shape_after(shape, WIDTH)
-        case "norm" | "channel_attention":
-            return part.build(channels), shape
-        case "activation":
-            return part.build(), shape
-        case "residual":
-            return Joined(part.build(channels)), shape
-        case "norm_placement":
-            return part.build(nn.Conv2d(channels, channels, 1), lambda: nn.BatchNorm2d(channels), Sum()), shape
-        case "head" | "network":
-            return part.build(shape, OUTPUTS), (OUTPUTS,)
-        case "stage":
-            return part.build(shape), part.shape_after(shape)
-    return part.build(shape), shape
+    family = FAMILIES[part.family]
+    site = family.site(shape)
+    return family.module(part, site), family.shape_after(part, site)
 
 
 def randomise(model: nn.Module, seed: int) -> nn.Module:
@@ -114,37 +79,8 @@ def network_with(part: Any, shape: Shape) -> Any:
 
     The networks take images of (3, height, width) of the shape; for a stem or network, of the shape itself.
     """
-    from search_spaces.blocks import MLP, Block, Conv3x3Stem, SelfAttention
-    from search_spaces.topologies import Cell201, Network, Stage
-
-    widths = one_of(shape[0], 2 * shape[0])
-    stem, before = Conv3x3Stem(stride=1), None
-    block: Any = Block(token_mixer="pool")
-    match part.family:
-        case "network":
-            return part
-        case "stem":
-            stem, widths = part, one_of(WIDTH, 2 * WIDTH)
-        case "stage":
-            stage = Stage(shape[0], (block,), None)
-            return Network(stem=stem, stages=(stage, part))
-        case "head":
-            return Network(stem=stem, stages=(Stage(widths, (block,), None),), head=part)
-        case "cell_operation":
-            return Cell201(part, part, part, part, part, part, cells=1, width=widths)
-        case "block":
-            block = part
-        case "downsample":
-            before = Stage(widths, (block,), None)
-        case "positional_encoding":
-            block = Block(token_mixer=SelfAttention(1, part))
-        case "activation":
-            block = Block(token_mixer="pool", channel_mixer=MLP(activation=part))
-        case "norm" | "norm_placement" | "residual" | "token_mixer" | "channel_mixer" | "channel_attention":
-            block = Block(**{"token_mixer": "pool", part.family: part})
-    if before is not None:
-        return Network(stem=stem, stages=(before, Stage(one_of(WIDTH, 2 * WIDTH), (block,), part)))
-    return Network(stem=stem, stages=(Stage(widths, (block,), None),))
+    family = FAMILIES[part.family]
+    return family.network(part, family.site(shape))
 
 
 def randomise_supernet(supernet: Supernet, seed: int) -> Supernet:
@@ -242,7 +178,7 @@ class PartConformance:
 
     def test_trains_with_the_promised_shape(self, case: tuple[Part, Shape]) -> None:
         part, shape = case
-        check(part, (*shape, WIDTH) if part.family in ("stem", "downsample") else shape)
+        check(part, FAMILIES[part.family].site(shape))
         model, expected = module_of(part, shape)
         x = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0)).requires_grad_()
         y = model(x)
@@ -290,7 +226,7 @@ class PartConformance:
     def test_says_why_it_refuses_a_shape(self, refused_case: tuple[Part, Shape]) -> None:
         part, shape = refused_case
         with pytest.raises(SpaceError):
-            check(part, (*shape, WIDTH) if part.family in ("stem", "downsample") else shape)
+            check(part, FAMILIES[part.family].site(shape))
 
 
 class SpaceConformance:
@@ -422,10 +358,10 @@ def _parameters(model: nn.Module) -> int:
 def _assert_held_as_listed(supernet: Supernet, part: Any) -> None:
     """The active network's tensors belong to a branch exactly when the part, or one within it, is branched."""
     held = "branched" if any(piece.alone for piece in supernet.pieces) else "sliced"
-    listed = {manner(type(found)) for found in _parts(part)}
+    listed = {weights_of(type(found)) for found in _parts(part)}
     if "branched" not in listed:
         assert held == "sliced", f"{part.name} is listed as sliced, and has weights of its own per configuration"
-    elif manner(type(part)) == "branched" and _parameters(supernet) > 0:
+    elif weights_of(type(part)) == "branched" and _parameters(supernet) > 0:
         own = [piece for piece in supernet.pieces if f"[{part.name}" in piece.key]
         assert all(piece.alone for piece in own), f"{part.name} is listed as branched, and shares weights"
 
@@ -433,7 +369,7 @@ def _assert_held_as_listed(supernet: Supernet, part: Any) -> None:
 def _fits(architecture: Any, inputs: Shape) -> bool:
     """Whether every part accepts its shape; not all work at both widths."""
     try:
-        check(architecture, inputs)
+        check(architecture, Site(inputs, OUTPUTS))
     except SpaceError:
         return False
     return True

@@ -23,8 +23,9 @@ def blocks(
     In a supernet, configurations of a sliced part share weights, and those of a branched one have their own.
     """
     from search_spaces.errors import SpaceError, near
-    from search_spaces.parts import FAMILIES, fields_of
-    from search_spaces.weight_sharing.sharing import manner
+    from search_spaces.families import FAMILIES
+    from search_spaces.parts import fields_of
+    from search_spaces.weight_sharing.sharing import weights_of
 
     if family is not None and family not in FAMILIES:
         raise SpaceError(f"no family of parts is named '{family}'; {near(family, FAMILIES)}")
@@ -32,7 +33,7 @@ def blocks(
     for name in [family] if family else FAMILIES:
         for entry in matching(FAMILIES[name], pattern):
             fields = ", ".join(fields_of(entry.value))
-            told = {"fields": fields, "supernet": manner(entry.value), **described(entry)}
+            told = {"fields": fields, "supernet": weights_of(entry.value), **described(entry)}
             rows.append({"family": name, "name": entry.name, **told})
     print_rows(rows, as_json, f"no part's name matches '{pattern}'")
 

@@ -12,6 +12,7 @@ from typing import Any
 from archfront.export.modules import Definition, Imported, Module, Modules
 from archfront.export.reading import Needs, Reading, Span, read
 from search_spaces.parts import Part, fields_of
+from search_spaces.site import Site
 
 RESERVED = (
     "ARCHITECTURE",
@@ -41,6 +42,8 @@ class Lifted:
     """Per original module, in an order in which they can run: its title and its definitions."""
     class_names: dict[type, str] = field(default_factory=dict)
     """What each part's class is called in the file."""
+    site: str = "Site"
+    """What the class of sites is called in the file."""
 
 
 def parts_in(value: Any) -> list[Part]:
@@ -67,7 +70,7 @@ def lift(architecture: Part) -> Lifted:
     """
     classes = list(dict.fromkeys(type(part) for part in parts_in(architecture)))
     modules = Modules({"search_spaces"} | {cls.__module__.partition(".")[0] for cls in classes})
-    roots = [_definition(modules, cls) for cls in classes]
+    roots = [_definition(modules, cls) for cls in (Site, *classes)]
     readings = _closure(roots, modules)
     order = _module_order(readings, modules)
     names = _names(readings, order)
@@ -77,7 +80,8 @@ def lift(architecture: Part) -> Lifted:
         mine = sorted((r for r in readings if r.definition.module == module), key=lambda r: r.definition.first)
         sections.append((modules.get(module).title, [_text(r, modules.get(module), names) for r in mine]))
     used = {i.module.partition(".")[0] for i in [*imports, *[i for r in readings for i in r.local_imports]]}
-    return Lifted(imports, used, sections, {c: names[(c.__module__, c.__name__)] for c in classes})
+    named = {cls: names[(cls.__module__, cls.__name__)] for cls in (Site, *classes)}
+    return Lifted(imports, used, sections, named, named[Site])
 
 
 def _definition(modules: Modules, cls: type) -> Definition:

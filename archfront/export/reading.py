@@ -7,13 +7,16 @@ from typing import Any
 
 from archfront.export.errors import ExportRefused
 from archfront.export.modules import Definition, Imported, Modules, imported
-from search_spaces.parts import FAMILIES
+from search_spaces.families import FAMILIES
 
 PART = ("search_spaces.parts", "Part")
 DECORATOR = ("search_spaces.parts", "part")
 SLOT = ("search_spaces.parts", "slot")
+FIELD_OF_ANY = ("search_spaces.parts", "shared")
+FIELDS = {SLOT, ("search_spaces.parts", "size"), FIELD_OF_ANY}
+DECLARATIONS = "search_spaces.declarations"
 REPLACED = {("search_spaces.errors", "SpaceError"): "ValueError"}
-ALGEBRA = {f"search_spaces.{name}" for name in ("canonical", "decisions", "holes", "parts", "registry", "space")}
+ALGEBRA = {f"search_spaces.{name}" for name in ("canonical", "decisions", "families", "holes", "parts", "registry", "space")}
 Target = Definition | Imported | str
 Span = tuple[int, int, int, int]
 
@@ -62,6 +65,8 @@ class _Reader(ast.NodeVisitor):
         self._lines = modules.get(definition.module).lines
         # Defaults that were replaced, so that what they name is not looked up.
         self._settled: set[ast.expr] = set()
+        # Whether the class that is read is a part, or a base of parts.
+        self._of_parts = False
         # Innermost scope last: what kind it is, and what its names mean (None: a variable).
         self._scopes: list[tuple[str, dict[str, Target | None]]] = []
 
@@ -122,10 +127,16 @@ class _Reader(ast.NodeVisitor):
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         for decorator in node.decorator_list:
-            if isinstance(decorator, ast.Call) and self._key(decorator.func) == DECORATOR:
+            key = self._key(decorator.func if isinstance(decorator, ast.Call) else decorator)
+            if isinstance(decorator, ast.Call) and key == DECORATOR:
                 self._part(node, decorator)
+            elif key is not None and key[0] == DECLARATIONS:
+                # What only the mechanisms of a search ask of a module.
+                last = (decorator.end_lineno or decorator.lineno) + 1
+                self.reading.edits.append(((decorator.lineno, 0, last, 0), ""))
             else:
                 self.visit(decorator)
+        self._of_parts = self.reading.part is not None or any(self._key(base) == PART for base in node.bases)
         for base in [*node.bases, *[keyword.value for keyword in node.keywords]]:
             self.visit(base)
         names = [n.id for item in node.body for n in ast.walk(item) if isinstance(n, ast.Name) and _stored(n)]
@@ -149,11 +160,13 @@ class _Reader(ast.NodeVisitor):
     def _default(self, item: ast.AnnAssign, value: ast.expr, constructed: bool) -> bool:
         """Replace a default that only a search understands; True when the field has none any more."""
         text: str | None = None
-        if isinstance(value, ast.Call) and self._key(value.func) == SLOT:
-            given = [*value.args[1:], *[k.value for k in value.keywords if k.arg == "default"]]
+        if isinstance(value, ast.Call) and self._key(value.func) in FIELDS:
+            first = 0 if self._key(value.func) == FIELD_OF_ANY else 1
+            given = [*value.args[first:], *[k.value for k in value.keywords if k.arg == "default"]]
             default = given[0] if given else None
-            if isinstance(default, ast.Constant) and default.value is None:
-                text = " = None"
+            named = isinstance(default, ast.Constant) and isinstance(default.value, str)
+            if default is not None and (self._key(value.func) != SLOT or not named) and _plain(default):
+                text = f" = {ast.unparse(default)}"
             elif constructed and isinstance(default, ast.Constant) and isinstance(default.value, str):
                 family = ast.literal_eval(value.args[0])
                 named = FAMILIES[family].get(default.value)
@@ -179,7 +192,7 @@ class _Reader(ast.NodeVisitor):
     def _member(self, owner: ast.ClassDef, item: ast.stmt) -> None:
         """Methods that nothing lifted calls serve the search alone (`validate`, `accepts` …): they are left out."""
         idle = (
-            self.reading.part is not None
+            self._of_parts
             and isinstance(item, ast.FunctionDef)
             and item.name not in self._needs.attributes
             and not item.name.startswith("__")
@@ -246,6 +259,13 @@ class _Reader(ast.NodeVisitor):
         self.reading.edits.append(
             ((before, len(self._lines[before - 1]), item.end_lineno or first, item.end_col_offset or 0), "")
         )
+
+
+def _plain(node: ast.expr) -> bool:
+    """Whether an expression is made of constants alone, none of which names a part."""
+    return not any(isinstance(inner, ast.Name | ast.Attribute | ast.Call) for inner in ast.walk(node)) and not any(
+        isinstance(inner, ast.Constant) and isinstance(inner.value, str) for inner in ast.walk(node)
+    )
 
 
 def _stored(node: ast.Name) -> bool:

@@ -11,7 +11,7 @@ from archfront.contracts import Metric
 from search_spaces.building import build
 from search_spaces.canonical import digest, outline
 from search_spaces.deployment import deployed
-from search_spaces.parts import Part, bare
+from search_spaces.parts import Part, without_recipe
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Subject:
     @property
     def network(self) -> Part:
         """The architecture without the recipe that it may have been searched with."""
-        return bare(self.architecture)
+        return without_recipe(self.architecture)
 
     @cached_property
     def model(self) -> nn.Module:

@@ -14,7 +14,7 @@ from ray import tune
 from archfront.contracts import Artifact, Evaluation, Objective, Proposal, Status
 from archfront.plan import Plan, Workshop
 from search_spaces.canonical import to_json
-from search_spaces.parts import bare
+from search_spaces.parts import without_recipe
 
 EPOCHS, SCORE = "epochs", "score"
 """What a trial reports to Tune's scheduler: the epochs trained so far, and the objective after them."""
@@ -73,7 +73,7 @@ class EpochwiseTraining(tune.Trainable):
     @property
     def _network(self) -> str:
         """The identity of the network alone, whatever recipe the candidate brings."""
-        network = bare(self._architecture)
+        network = without_recipe(self._architecture)
         return str(self._job["digest"] if network is self._architecture else self._workshop.space.digest(network))
 
     def step(self) -> dict[str, Any]:
@@ -132,7 +132,7 @@ class EpochwiseTraining(tune.Trainable):
         from evaluators.recipe import PartialRecipe
         from search_spaces.topologies import Trained
 
-        network = bare(architecture)
+        network = without_recipe(architecture)
         own = PartialRecipe() if network is architecture else architecture.recipe
         return Trained(network, replace(own, **self._changes))
 

@@ -16,7 +16,7 @@ from evaluators.recipe import FIELDS, Recipe, default_recipe
 from evaluators.supernet_estimate import Estimate
 from evaluators.supernet_training import Listener, SupernetTraining, load_supernet
 from search_spaces.errors import near
-from search_spaces.parts import bare
+from search_spaces.parts import without_recipe
 from search_spaces.policy import Policy
 from search_spaces.space import Space
 from search_spaces.spaces import default_space, get_space
@@ -117,7 +117,7 @@ def _space(settings: SupernetSettings, data: DataSet) -> Space:
         found = default_space(data.inputs, data.train.size)
     if not isinstance(found, Space):
         raise WrongUse(f"'{found.name}' isn't a tree of parts; only such a space has a supernet")
-    if bare(found.tree) is not found.tree:
+    if without_recipe(found.tree) is not found.tree:
         raise WrongUse(
             f"the space '{found.name}' brings recipes, but all networks of a supernet are trained by one; "
             "give the space of the networks alone"

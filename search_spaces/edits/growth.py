@@ -1,49 +1,26 @@
-"""How each layer of a network takes over the weights of the smaller layer that it was before an edit."""
+"""How each layer of a network takes over the weights of the smaller layer that it was before an edit.
 
-import copy
+The rules here are those of torch's and timm's plain layers; a design's own file gives those of its own modules
+(`search_spaces.declarations`).
+"""
+
 from collections.abc import Callable
 from typing import Any
 
+from search_spaces import torchvision_operators  # noqa: F401  isort: skip  (before anything imports timm)
 import torch
-from timm.layers import Attention, GluMlp, LayerNorm2d, LayerScale2d, Mlp, RmsNorm2d, SqueezeExcite
-from timm.models import metaformer, swin_transformer
+from timm.layers import LayerNorm2d, LayerScale2d, RmsNorm2d
 from torch import Tensor, nn
 
-from search_spaces.blocks.attention_mixers import GlobalAttention2d, WindowAttention2d
-from search_spaces.blocks.norm_placements import ResidualBranch
-from search_spaces.blocks.paths import ParallelPaths, PathsInSequence
-from search_spaces.blocks.positional_encodings import AbsolutePositions, ConditionalPositions
-from search_spaces.blocks.residuals import ScaledResidualAdd
+from search_spaces.declarations import FORMED, GROWTH, TRANSPARENT, declared, grows, transparent
 from search_spaces.errors import SpaceError
 
-TRANSPARENT: tuple[type[nn.Module], ...] = (
-    nn.Sequential,
-    nn.ModuleList,
-    ResidualBranch,
-    ScaledResidualAdd,
-    Mlp,
-    SqueezeExcite,
-    GlobalAttention2d,
-    WindowAttention2d,
-    ConditionalPositions,
-)
-"""Modules that compute with channels by way of the modules inside of them alone."""
+transparent(nn.Sequential)
+transparent(nn.ModuleList)
 DIFFERENCE = 0.1
 """How much replicated convolutions differ at first, in standard deviations of their weights; on average not at all."""
 
 Inserter = Callable[["Growth", nn.Module, nn.Module, str], nn.Module | None]
-Rule = Callable[["Growth", Any, Any], None]
-RULES: dict[type[nn.Module], Rule] = {}
-
-
-def rule(*classes: type[nn.Module]) -> Callable[[Rule], Rule]:
-    """Register how modules of these classes grow."""
-
-    def decorate(made: Rule) -> Rule:
-        RULES.update(dict.fromkeys(classes, made))
-        return made
-
-    return decorate
 
 
 class Growth:
@@ -56,22 +33,25 @@ class Growth:
     def grow(self, old: nn.Module, new: nn.Module, path: str) -> None:
         """Let `new` compute what `old` does; raises `SpaceError` with the path where that can't be."""
         try:
-            if isinstance(new, PathsInSequence):
-                self._follow(old, new, path)
-            elif isinstance(new, ParallelPaths) and not _same_node(old, new):
-                self._branch(old, new, path)
-            elif type(old) is not type(new):
-                raise SpaceError(f"a {type(old).__name__} can't become a {type(new).__name__}")
-            elif type(old) in RULES:
-                RULES[type(old)](self, old, new)
-            elif isinstance(old, (*TRANSPARENT, ParallelPaths)):
-                self._grow_inside(old, new, path)
-            elif _shapes(old) == _shapes(new):
-                new.load_state_dict(old.state_dict())
-            else:
-                raise SpaceError(f"how a {type(old).__name__} grows isn't known")
+            self._grow(old, new, path)
         except SpaceError as error:
             raise error if error.path else SpaceError(str(error), path or "network") from None
+
+    def _grow(self, old: nn.Module, new: nn.Module, path: str) -> None:
+        formed = declared(FORMED, new)
+        if formed is not None and formed(self, old, new, path):
+            return
+        if type(old) is not type(new):
+            raise SpaceError(f"a {type(old).__name__} can't become a {type(new).__name__}")
+        rule = GROWTH.get(type(old))
+        if rule is not None:
+            rule(self, old, new, path)
+        elif type(old) in TRANSPARENT:
+            self._grow_inside(old, new, path)
+        elif _shapes(old) == _shapes(new):
+            new.load_state_dict(old.state_dict())
+        else:
+            raise SpaceError(f"how a {type(old).__name__} grows isn't known; say it beside its class with @grows")
 
     def _grow_inside(self, old: nn.Module, new: nn.Module, path: str) -> None:
         rest = self._rest_of(self, old, new, path)
@@ -80,29 +60,41 @@ class Growth:
             raise SpaceError(f"{len(before)} layers can't become {len(after)} others")
         for name, child in before.items():
             self.grow(child, after[name], f"{path}.{name}" if path else name)
+        for name, tensor in new.named_parameters(recurse=False):
+            known = dict(old.named_parameters(recurse=False)).get(name)
+            if known is None or known.shape != tensor.shape:
+                raise SpaceError(f"how '{name}' of a {type(new).__name__} grows isn't known; say it with @grows")
+            tensor.copy_(known)
 
-    def _branch(self, old: nn.Module, new: ParallelPaths, path: str) -> None:
-        """Let parallel branches together compute what one module did."""
-        count = len(new.branches)
-        copies = [_share(old, count, place) if new.split else copy.deepcopy(old) for place in range(count)]
-        if isinstance(old, nn.Conv2d) and not new.split:
-            self._set_apart(copies)
-        for place, (part, branch) in enumerate(zip(copies, new.branches, strict=True)):
-            self.grow(part, branch, f"{path}.branches.{place}")
+    def pass_on(self, module: nn.Module, path: str) -> None:
+        """Let a module pass on what it is given: a depthwise convolution whose kernels are one in the centre."""
+        if not (isinstance(module, nn.Conv2d) and _depthwise(module)):
+            raise SpaceError(f"a {type(module).__name__} can't begin as the identity", path)
+        nn.init.dirac_(module.weight, module.groups)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
 
-    def _follow(self, old: nn.Module, new: PathsInSequence, path: str) -> None:
-        """Let the start of a sequence compute what was there, and the rest of it pass that on."""
-        before = list(old) if isinstance(old, PathsInSequence) else [old]
-        for place, module in enumerate(new):
-            if place < len(before):
-                self.grow(before[place], module, f"{path}.{place}")
-            elif isinstance(module, nn.Conv2d) and _depthwise(module):
-                nn.init.dirac_(module.weight, module.groups)
-                nn.init.zeros_(module.bias)
-            else:
-                raise SpaceError(f"a {type(module).__name__} can't begin as the identity", f"{path}.{place}")
+    def share(self, module: nn.Module, count: int, place: int) -> nn.Module:
+        """The module for one of `count` equal shares of its channels, each of which it must treat alone."""
+        if not any(True for _ in module.parameters()):
+            return module
+        if not isinstance(module, nn.Conv2d) or not _depthwise(module):
+            raise SpaceError(f"a {type(module).__name__} mixes channels, so its channels can't be split")
+        size = module.in_channels // count
+        part = nn.Conv2d(
+            size,
+            size,
+            module.kernel_size,
+            padding=module.padding,
+            dilation=module.dilation,
+            groups=size,
+            bias=module.bias is not None,
+        ).to(module.weight)
+        mine = slice(place * size, (place + 1) * size)
+        part.load_state_dict({name: tensor[mine] for name, tensor in module.state_dict().items()})
+        return part
 
-    def _set_apart(self, copies: list[Any]) -> None:
+    def set_apart(self, copies: list[Any]) -> None:
         """Change equal convolutions without changing their mean: equal ones would learn the same for ever."""
         shape = (len(copies), *copies[0].weight.shape)
         drawn = torch.randn(shape, generator=self.generator).to(copies[0].weight)
@@ -132,34 +124,16 @@ class Growth:
         return wide * shares.view([-1 if d == dim else 1 for d in range(wide.dim())])
 
 
-def _same_node(old: nn.Module, new: ParallelPaths) -> bool:
-    return isinstance(old, ParallelPaths) and old.split == new.split and len(old.branches) == len(new.branches)
-
-
 def _shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-
-
-def _share(module: nn.Module, count: int, place: int) -> nn.Module:
-    """The module for one of `count` equal shares of its channels."""
-    if isinstance(module, metaformer.Pooling):
-        return module
-    if not isinstance(module, nn.Conv2d) or not _depthwise(module):
-        raise SpaceError(f"a {type(module).__name__} mixes channels, so its channels can't be split")
-    size = module.in_channels // count
-    part = nn.Conv2d(size, size, module.kernel_size, padding=module.padding, groups=size, bias=module.bias is not None)
-    part = part.to(module.weight)
-    mine = slice(place * size, (place + 1) * size)
-    part.load_state_dict({name: tensor[mine] for name, tensor in module.state_dict().items()})
-    return part
 
 
 def _depthwise(conv: nn.Conv2d) -> bool:
     return conv.groups == conv.in_channels == conv.out_channels
 
 
-@rule(nn.Conv2d)
-def _conv(growth: Growth, old: nn.Conv2d, new: nn.Conv2d) -> None:
+@grows(nn.Conv1d, nn.Conv2d, nn.Conv3d)
+def _conv(growth: Growth, old: Any, new: Any, path: str) -> None:
     weight = growth.rows(old.weight, new.out_channels)
     if old.groups == new.groups == 1:
         weight = growth.columns(weight, new.in_channels)
@@ -172,79 +146,41 @@ def _conv(growth: Growth, old: nn.Conv2d, new: nn.Conv2d) -> None:
     edges = [(large - small) // 2 for large, small in zip(new.kernel_size, old.kernel_size, strict=True)]
     if min(edges) < 0:
         raise SpaceError(f"a kernel of {old.kernel_size[0]} can't become one of {new.kernel_size[0]}, only larger")
-    height, width = old.kernel_size
-    new.weight[:, :, edges[0] : edges[0] + height, edges[1] : edges[1] + width] = weight
+    centre = tuple(slice(edge, edge + side) for edge, side in zip(edges, old.kernel_size, strict=True))
+    new.weight[(slice(None), slice(None), *centre)] = weight
 
 
-@rule(nn.Linear)
-def _linear(growth: Growth, old: nn.Linear, new: nn.Linear) -> None:
+@grows(nn.Linear)
+def _linear(growth: Growth, old: Any, new: Any, path: str) -> None:
     _check_bias(old, new)
     new.weight.copy_(growth.columns(growth.rows(old.weight, new.out_features), new.in_features))
     if old.bias is not None:
         new.bias.copy_(growth.rows(old.bias, new.out_features))
 
 
-@rule(LayerNorm2d, RmsNorm2d)
-def _norm_of_positions(growth: Growth, old: Any, new: Any) -> None:
+@grows(LayerNorm2d, RmsNorm2d)
+def _norm_of_positions(growth: Growth, old: Any, new: Any, path: str) -> None:
     before, after = old.weight.shape[0], new.weight.shape[0]
     if after % before:
         raise SpaceError(
             f"a norm over {before} channels becomes another over {after}, some of them copied more often than others; "
             f"widen to a multiple, as {2 * before}"
         )
-    _per_channel(growth, old, new)
+    _per_channel(growth, old, new, path)
 
 
-@rule(nn.GroupNorm)
-def _group_norm(growth: Growth, old: nn.GroupNorm, new: nn.GroupNorm) -> None:
+@grows(nn.GroupNorm)
+def _group_norm(growth: Growth, old: Any, new: Any, path: str) -> None:
     if old.num_channels // old.num_groups != new.num_channels // new.num_groups:
         raise SpaceError("groups of another size normalize differently")
-    _per_channel(growth, old, new)
+    _per_channel(growth, old, new, path)
 
 
-@rule(nn.BatchNorm2d, LayerScale2d)
-def _per_channel(growth: Growth, old: nn.Module, new: nn.Module) -> None:
+@grows(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, LayerScale2d)
+def _per_channel(growth: Growth, old: Any, new: Any, path: str) -> None:
     targets = new.state_dict()
     for name, tensor in old.state_dict().items():
         targets[name].copy_(growth.rows(tensor, targets[name].shape[0]) if tensor.dim() else tensor)
-
-
-@rule(AbsolutePositions)
-def _positions(growth: Growth, old: AbsolutePositions, new: AbsolutePositions) -> None:
-    new.positions.copy_(growth.rows(old.positions, new.positions.shape[1], 1))
-
-
-@rule(GluMlp)
-def _gated(growth: Growth, old: Any, new: Any) -> None:
-    """The first layer gives values, then gates; each half has copies of its own."""
-    half = new.fc1.weight.shape[0] // 2
-    weight = growth.rows(old.fc1.weight.unflatten(0, (2, -1)), half, 1).flatten(0, 1)
-    new.fc1.weight.copy_(growth.columns(weight, new.fc1.weight.shape[1]))
-    new.fc1.bias.copy_(growth.rows(old.fc1.bias.unflatten(0, (2, -1)), half, 1).flatten())
-    RULES[type(old.fc2)](growth, old.fc2, new.fc2)
-
-
-@rule(Attention, swin_transformer.WindowAttention)
-def _attention(growth: Growth, old: Any, new: Any) -> None:
-    """Each head grows by itself; the scale of its products, which its size decides, is made up for in the queries."""
-    if old.num_heads != new.num_heads:
-        raise SpaceError(f"{old.num_heads} heads can't become {new.num_heads}")
-    heads = (old.num_heads, -1)
-    before, after = (module.proj.weight.shape[1] // module.num_heads for module in (old, new))
-    factor = (after / before) ** 0.5
-
-    # Keys share out what queries and keys bring together: weight and bias of one copy by the same share.
-    both = torch.cat([old.qkv.weight, old.qkv.bias[:, None]], 1).unflatten(0, (3, *heads))
-    queries = growth.rows(both[0], after, 1) * factor
-    keys, values = growth.columns(both[1], after, 1), growth.rows(both[2], after, 1)
-    wide = torch.stack([queries, keys, values]).flatten(0, 2)
-    new.qkv.weight.copy_(growth.columns(wide[:, :-1], new.qkv.weight.shape[1]))
-    new.qkv.bias.copy_(wide[:, -1])
-    inner = growth.columns(old.proj.weight.unflatten(1, heads), after, 2).flatten(1)
-    new.proj.weight.copy_(growth.rows(inner, new.proj.weight.shape[0]))
-    new.proj.bias.copy_(growth.rows(old.proj.bias, new.proj.bias.shape[0]))
-    if hasattr(old, "relative_position_bias_table"):
-        new.relative_position_bias_table.copy_(old.relative_position_bias_table)
 
 
 def _check_bias(old: Any, new: Any) -> None:

@@ -1,29 +1,23 @@
-"""Blocks that pass everything on as it is, at first: the last layer of each residual branch is zero."""
+"""Blocks that pass everything on as it is, at first: the last layer of each residual branch is zero.
 
-from timm.layers import GluMlp, LayerNorm2d, Mlp, RmsNorm2d, SqueezeExcite
-from timm.models import metaformer
+The rules here are those of torch's and timm's plain layers; a design's own file gives those of its own modules
+(`search_spaces.declarations`).
+"""
+
+from search_spaces import torchvision_operators  # noqa: F401  isort: skip  (before anything imports timm)
+from timm.layers import LayerNorm2d, RmsNorm2d
 from torch import nn
 
-from search_spaces.blocks.attention_mixers import GlobalAttention2d, WindowAttention2d
-from search_spaces.blocks.norm_placements import ResidualBranch
-from search_spaces.blocks.paths import ParallelPaths
-from search_spaces.blocks.residuals import ResidualAdd, ScaledResidualAdd
+from search_spaces.declarations import IDENTITIES, ZEROS, declared, keeps_zeros
 from search_spaces.errors import SpaceError
 
-AFFINE = (nn.Conv2d, nn.Linear, nn.BatchNorm2d, nn.GroupNorm, LayerNorm2d, RmsNorm2d)
-"""Layers that give zeros when their weights and biases are zero."""
-ZERO_TO_ZERO = (
-    nn.Identity,
-    nn.Dropout,
-    nn.GELU,
-    nn.ReLU,
-    nn.SiLU,
-    nn.Hardswish,
-    nn.AvgPool2d,
-    metaformer.Pooling,
-    SqueezeExcite,
+AFFINE = (
+    *(nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear),
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.LayerNorm, LayerNorm2d, RmsNorm2d),
 )
-"""Modules without a layer to zero that map zeros to zeros."""
+"""Layers that give zeros when their weights and biases are zero."""
+
+keeps_zeros(nn.Identity, nn.Dropout, nn.GELU, nn.ReLU, nn.SiLU, nn.Hardswish, nn.AvgPool2d)
 
 
 def make_identity(module: nn.Module) -> None:
@@ -31,10 +25,9 @@ def make_identity(module: nn.Module) -> None:
 
     Only one layer of a branch becomes zero, so that gradients reach it, and through it the others, from the start.
     """
-    if isinstance(module, ResidualBranch):
-        if isinstance(module.residual, ScaledResidualAdd):
-            nn.init.zeros_(module.residual.scale.gamma)
-        elif not isinstance(module.residual, ResidualAdd) or not make_zero(module.branch):
+    rule = declared(IDENTITIES, module)
+    if rule is not None:
+        if not rule(module, make_zero):
             raise SpaceError("the residual branch has no layer that zeros would switch off, so it can't start as one")
     elif isinstance(module, nn.Sequential):
         for child in module:
@@ -55,15 +48,11 @@ def make_zero(module: nn.Module) -> bool:
         for parameter in module.parameters(recurse=False):
             nn.init.zeros_(parameter)
         return any(True for _ in module.parameters(recurse=False))
+    rule = declared(ZEROS, module)
+    if rule is not None:
+        return rule(module, make_zero)
     if isinstance(module, nn.Sequential):
         return any(make_zero(child) for child in reversed(list(module)))
-    if isinstance(module, Mlp | GluMlp):
-        return make_zero(module.fc2)
-    if isinstance(module, GlobalAttention2d | WindowAttention2d):
-        return make_zero(module.attention.proj)
-    if isinstance(module, ParallelPaths):
-        zeroed = [make_zero(branch) for branch in module.branches]
-        return all(zeroed)
-    if isinstance(module, ZERO_TO_ZERO):
-        return False
-    raise SpaceError(f"what a {type(module).__name__} gives with zeros for weights isn't known")
+    raise SpaceError(
+        f"what a {type(module).__name__} gives with zeros for weights isn't known; say it beside its class with @zeroed"
+    )

@@ -13,13 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.building import build
+from search_spaces.edits.edit import Edit, Inserted
 from search_spaces.edits.growth import Growth
 from search_spaces.edits.identity import make_identity
-from search_spaces.edits.steps import Edit, Inserted, check_reachable, network_of, ties_of
+from search_spaces.edits.reaching import check_reachable, network_of, ties_of
 from search_spaces.errors import SpaceError
+from search_spaces.site import Shape
 
 State = Mapping[str, Tensor]
-Shape = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ def inherited(
     with torch.no_grad():
         growth.grow(old, new, "")
         for path, _, place, root in ties:
-            blocks: Any = new.get_submodule(f"{path}.blocks")
+            wired: Any = new.get_submodule(f"{path}.blocks")
+            blocks = getattr(wired, "blocks", wired)
             blocks[place].load_state_dict(blocks[root].state_dict())
     return {name: tensor.detach().clone() for name, tensor in new.state_dict().items()}
 
@@ -80,8 +82,10 @@ def _inserter(inserted: Inserted) -> Callable[[Growth, nn.Module, nn.Module, str
     """What takes new blocks out of a sequence: it gives the rest, after each new block was made the identity."""
 
     def rest(growth: Growth, old: nn.Module, new: nn.Module, path: str) -> nn.Module | None:
-        places = inserted.get(path.removesuffix(".blocks")) if path.endswith(".blocks") else None
-        if not places:
+        # The blocks of a stage are right there, or inside of the module that wires them.
+        stage = path.removesuffix(".blocks").removesuffix(".blocks")
+        places = inserted.get(stage) if path.endswith(".blocks") else None
+        if not places or not isinstance(new, nn.Sequential | nn.ModuleList):
             return None
         old_blocks, new_blocks = list(old.children()), list(new.children())
         for place, model in places.items():

@@ -3,8 +3,8 @@
 from typing import Any
 
 from search_spaces.errors import SpaceError
+from search_spaces.families import FAMILIES
 from search_spaces.holes import one_of
-from search_spaces.parts import FAMILIES
 from search_spaces.spaces import SPACES
 from search_spaces.topologies import Cell201
 

@@ -1,9 +1,13 @@
-"""Topologies: how blocks make a network. `build(inputs, outputs)` of a network gives the whole module."""
+"""Topologies: how blocks make a network. One folder per family, one design per file, named as it is registered.
 
-from search_spaces import torchvision_operators  # noqa: F401  isort: skip  (before anything imports timm)
-from search_spaces.topologies.cell201 import Cell201
-from search_spaces.topologies.staged import Network, Stage
-from search_spaces.topologies.tied import Tied
-from search_spaces.topologies.trained import Trained
+`from search_spaces.topologies import Network` imports that design's file alone.
+"""
 
-__all__ = ["Cell201", "Network", "Stage", "Tied", "Trained"]
+from typing import Any
+
+from search_spaces import torchvision_operators  # noqa: F401  (before anything imports timm)
+from search_spaces.families import class_in
+
+
+def __getattr__(name: str) -> Any:
+    return class_in(__name__, name)

@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from search_spaces.blocks import InceptionConv
-from search_spaces.blocks.convolution_mixers import ChannelDilatedConv
+from search_spaces.blocks.token_mixer.inception_conv import ChannelDilatedConv, InceptionConv
 from search_spaces.errors import SpaceError
 from search_spaces.parts import Part, fields_of
 from search_spaces.space import SearchSpace

@@ -11,9 +11,8 @@ from torch.nn.modules.conv import _ConvNd
 
 from search_spaces.building import build
 from search_spaces.parts import Part, fields_of
-from search_spaces.weight_sharing.sharing import ALONE, Arguments, Sharing, rule_of
-
-Shape = tuple[int, ...]
+from search_spaces.site import Shape, Site
+from search_spaces.weight_sharing.sharing import branch_of
 
 
 @dataclass
@@ -21,12 +20,11 @@ class Frame:
     """One call of a part's `build`: the calls that it is inside of are in its `key`."""
 
     part: Any
-    arguments: Arguments
+    site: Site | None
     path: str
     key: str
-    rule: Sharing
     alone: bool
-    """Whether this part, or one that it is in, has no rule."""
+    """Whether this part, or one that it is in, is branched: not sliced."""
     calls: Counter[str] = field(default_factory=Counter)
 
 
@@ -48,7 +46,7 @@ class Piece:
     """Whether it is a parameter; else a buffer."""
     trained: bool
     alone: bool
-    """Whether a part without a rule made it, so that it is shared with no other configuration."""
+    """Whether a branched part made it, so that it is shared with no other configuration."""
 
     def index(self, whole: Shape) -> tuple[slice, ...] | None:
         """Where this tensor is within one of shape `whole`, chunks apart; None when it is all of it."""
@@ -124,18 +122,18 @@ class Recording:
 
         return recorded
 
-    def _frame(self, part: Any, path: str, arguments: Arguments) -> Frame:
-        rule, plain = rule_of(part), _plain(arguments)
-        kind = f"[{rule.kind(part, plain)}]"
+    def _frame(self, part: Any, path: str, arguments: tuple[Any, ...]) -> Frame:
+        site = next((value for value in arguments if isinstance(value, Site)), None)
+        kind = f"[{branch_of(part, site)}]"
         if not self._stack:
-            return Frame(part, plain, path, self._prefix + path + kind, rule, rule is ALONE)
+            return Frame(part, site, path, self._prefix + path + kind, not part.sliced)
         outer = self._stack[-1]
         count = outer.calls[path]
         outer.calls[path] += 1
         # A part may be built inside of one that doesn't hold it, as a norm is by its placement.
         inside = path.removeprefix(f"{outer.path}.") if outer.path else path
         key = f"{outer.key}>{inside}{kind}" + (f"#{count}" if count else "")
-        return Frame(part, plain, path, key, rule, outer.alone or rule is ALONE)
+        return Frame(part, site, path, key, outer.alone or not part.sliced)
 
     def pieces(self, network: nn.Module) -> list[Piece]:
         """All parameters and persistent buffers of a network that was built from a marked tree."""
@@ -149,7 +147,7 @@ class Recording:
                     if tensor is None:
                         continue
                     name = _joined(prefix, attribute)
-                    local = frame.rule.name(frame.part, frame.arguments, name)
+                    local = name if frame.site is None else frame.part.weight_name(frame.site, name)
                     key = tied.setdefault(id(tensor), f"{frame.key}:{local}".replace(".", "/"))
                     piece = Piece(
                         name=_joined(path, attribute),
@@ -157,7 +155,7 @@ class Recording:
                         attribute=attribute,
                         key=key,
                         shape=tuple(tensor.shape),
-                        chunks=frame.rule.chunks.get(local, 1),
+                        chunks=frame.part.chunks.get(local, 1),
                         kernel=isinstance(module, _ConvNd) and attribute == "weight",
                         parameter=home is module._parameters,
                         trained=tensor.requires_grad,
@@ -174,7 +172,7 @@ def record(
     recording = Recording(prefix)
     marked = recording.marked(architecture)
     with torch.device(device):
-        network = build(marked, inputs, outputs, seed)  # type: ignore[arg-type]
+        network = build(marked, inputs, outputs, seed)
     return network, recording.pieces(network)
 
 
@@ -193,11 +191,6 @@ def tiled(value: Tensor, shape: Shape) -> Tensor:
         rows = torch.arange(size, device=value.device) % value.shape[dimension]
         value = value.index_select(dimension, rows)
     return value.detach().clone(memory_format=torch.contiguous_format)
-
-
-def _plain(arguments: Arguments) -> Arguments:
-    """The arguments that are sizes; modules and functions say nothing about the weights' shapes."""
-    return tuple(value for value in arguments if isinstance(value, int | tuple))
 
 
 def _joined(path: str, name: str) -> str:

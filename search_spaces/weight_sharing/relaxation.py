@@ -22,26 +22,12 @@ from search_spaces import canonical
 from search_spaces.building import build
 from search_spaces.decisions import INACTIVE, Decision, Pick
 from search_spaces.errors import SpaceError
+from search_spaces.families import FAMILIES
 from search_spaces.parts import Part
 from search_spaces.space import Genes, Space
 from search_spaces.weight_sharing.recording import Recording
 from search_spaces.weight_sharing.supernet import Supernet
 
-SAME_SHAPE = frozenset(
-    {
-        "block",
-        "token_mixer",
-        "channel_mixer",
-        "positional_encoding",
-        "cell_operation",
-        "norm",
-        "channel_attention",
-        "activation",
-        "residual",
-        "norm_placement",
-    }
-)
-"""Families of parts whose modules give what they are given, in shape: any member can stand in for another."""
 KEPT = 512
 """Architectures whose places are kept."""
 
@@ -136,7 +122,7 @@ def _place(decision: Decision, built: Built) -> Place | None:
     if path and not all(isinstance(option, Part) for option in decision.options):
         path = path.rpartition(".")[0]  # A value, or a part that may be missing: its holder shows the difference.
     holders = _at(path, built)
-    mixable = bool(holders) and all(part.family in SAME_SHAPE for part, _ in holders)
+    mixable = bool(holders) and all(FAMILIES[part.family].same_shape for part, _ in holders)
     while not holders and path:
         # A tuple, or a part that its holder copied: the outermost parts below it, or else the one above it.
         holders = _below(path, built)

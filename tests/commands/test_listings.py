@@ -26,7 +26,7 @@ def test_blocks_by_family_name_their_sources(archfront: Any) -> None:
 
 def test_blocks_say_how_a_supernet_holds_them(archfront: Any) -> None:
     """Every registered part is in the list; one without a rule of sharing is a branch."""
-    from search_spaces.parts import FAMILIES, PACKAGES, Part, part
+    from search_spaces.parts import FAMILIES, Part, part
 
     @part("token_mixer", "test_without_a_rule", source="A test")
     class WithoutRule(Part):
@@ -38,7 +38,7 @@ def test_blocks_say_how_a_supernet_holds_them(archfront: Any) -> None:
         assert "branched" in archfront("blocks", "test_without_a_rule", "--family", "token_mixer").out
     finally:
         FAMILIES["token_mixer"]._entries.pop("test_without_a_rule")
-    registered = {(family, entry.name): entry.value for family in PACKAGES for entry in FAMILIES[family]}
+    registered = {(family, entry.name): entry.value for family in FAMILIES for entry in FAMILIES[family]}
     assert registered.keys() <= listed.keys()
     # Other tests register parts of their own.
     ours = [key for key, value in registered.items() if value.__module__.startswith("search_spaces.")]

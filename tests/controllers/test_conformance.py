@@ -12,7 +12,8 @@ from archfront.contracts import Evaluation, Proposal, WrongUse
 from controllers import CONTROLLERS
 from controllers.testing import GRID, LAYERS, WIDE, ControllerConformance, measured
 from search_spaces.blocks import MLP, Block, Conv3x3Stem, DepthwiseConv, Paths
-from search_spaces.edits.steps import leaves, network_of
+from search_spaces.edits.path_edits import leaves
+from search_spaces.edits.reaching import network_of
 from search_spaces.holes import integers, one_of, repeat
 from search_spaces.policy import Policy
 from search_spaces.registry import load_file

@@ -11,7 +11,7 @@ from archfront.run import Order, search
 from archfront.search import Budget
 from controllers.path_level import PathLevel
 from controllers.tree_policy import Node, TreePolicy
-from search_spaces.edits.steps import leaves
+from search_spaces.edits.path_edits import leaves
 from search_spaces.spaces import get_space
 
 SPACE = get_space("paths", (1, 8, 8), 1_400)

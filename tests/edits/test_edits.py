@@ -40,8 +40,9 @@ from search_spaces.edits import (
     Untie,
     Widen,
     check_reachable,
+    path_edits,
 )
-from search_spaces.edits.steps import at, path_edits, put
+from search_spaces.edits.edit import at, put
 from search_spaces.edits.weights import Edited, apply, inherited
 from search_spaces.errors import SpaceError
 from search_spaces.spaces import get_space

@@ -12,7 +12,7 @@ from evaluators.recipe import PartialRecipe, Recipe, default_recipe
 from evaluators.searched_recipe import hole, searched, with_recipe
 from evaluators.training import TrainingEvaluator
 from search_spaces import Space, SpaceError, from_json, integers, log_uniform, one_of, to_json, uniform
-from search_spaces.parts import bare
+from search_spaces.parts import without_recipe
 from search_spaces.table import TableSpace
 from search_spaces.testing import SpaceConformance
 from search_spaces.topologies import Trained
@@ -115,7 +115,10 @@ def test_momenta_of_adamw_are_one_candidate() -> None:
 def test_json_both_ways() -> None:
     architecture = SPACE.sample(5)
     assert from_json(to_json(architecture)) == architecture
-    assert bare(architecture) is architecture.network and bare(architecture.network) is architecture.network
+    assert (
+        without_recipe(architecture) is architecture.network
+        and without_recipe(architecture.network) is architecture.network
+    )
     assert SPACE.digest(architecture) != SPACE.digest(architecture.network)
 
 

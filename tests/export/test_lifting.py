@@ -18,12 +18,12 @@ from archfront.export.lift import parts_in
 from archfront.export.verify import compare, sample
 from evaluators.recipe import PartialRecipe
 from search_spaces.blocks import Block, Conv3x3Stem
-from search_spaces.parts import FAMILIES, PACKAGES
+from search_spaces.families import FAMILIES
 from search_spaces.registry import load_file
 from search_spaces.topologies import Cell201, Network, Stage, Tied, Trained
 from tests.export.networks import subject_of
 
-BUILDING = [family for family in PACKAGES if family not in ("network", "stage", "block", "cell_operation")]
+BUILDING = [family for family in FAMILIES if family not in ("network", "stage", "block", "cell_operation")]
 
 
 def names_of(family: str) -> list[str]:
@@ -89,11 +89,11 @@ def test_every_registered_part_is_exported_and_verified(tmp_path: Path) -> None:
     turns = max(len(names_of(family)) for family in BUILDING)
     # A part inside another (an activation in an MLP) has its turn only when the outer one has: twice round is enough.
     subjects = [covering(turn) for turn in range(2 * turns)] + [covering_cell(0), covering_recipe(), covering_tied()]
-    wanted = {f"{family}/{name}" for family in PACKAGES for name in names_of(family)}
+    wanted = {f"{family}/{name}" for family in FAMILIES for name in names_of(family)}
     found: set[str] = set()
     chosen = []
     for subject in subjects:
-        mine = {f"{part.family}/{part.name}" for part in parts_in(subject.architecture) if part.family in PACKAGES}
+        mine = {f"{part.family}/{part.name}" for part in parts_in(subject.architecture) if part.family in FAMILIES}
         if mine - found:
             found |= mine
             chosen.append(subject)
@@ -129,7 +129,7 @@ from typing import Any
 from torch import nn
 from search_spaces.errors import SpaceError
 from search_spaces.parts import Part, part, slot
-import search_spaces.blocks.residuals as residuals
+import search_spaces.blocks.residual.add as residuals
 
 # How wide the bottleneck is; the comment travels along.
 SHARE = {"a": 2}
@@ -137,7 +137,7 @@ SHARE = {"a": 2}
 
 def build(channels: int) -> nn.Module:
     """Clashes with the exported file's own `build`."""
-    from search_spaces.blocks.block import replace
+    from search_spaces.blocks.block.block import replace
     if channels < 1:
         raise SpaceError("no channels")
     make = fixed(nn.Conv2d, channels, channels)
@@ -148,8 +148,8 @@ class ResidualAdd(nn.Module):
     def forward(self, x, branch):
         return x - branch
 
-def sequence(*layers):
-    return nn.Sequential(*layers, UserActivation().build())
+def sequence(site, *layers):
+    return nn.Sequential(*layers, UserActivation().build(site))
 
 @part("activation", "user_activation", source="None")
 class UserActivation(Part):
@@ -157,8 +157,8 @@ class UserActivation(Part):
     inner: Any = slot("activation", default="relu")
     slope: float = 0.5
 
-    def build(self) -> nn.Module:
-        return nn.Sequential(self.inner.build(), nn.LeakyReLU(self.slope))
+    def build(self, site) -> nn.Module:
+        return nn.Sequential(self.inner.build(site), nn.LeakyReLU(self.slope))
 
 @part("token_mixer", "user_mixer", source="None")
 class UserMixer(Part):
@@ -169,12 +169,12 @@ class UserMixer(Part):
     def validate(self) -> None:
         if self.repeats < 1: raise SpaceError("é", "user_mixer.repeats")
 
-    def accepts(self, shape):
+    def accepts(self, site):
         return None
 
-    def build(self, shape: tuple[int, int, int]) -> nn.Module:
-        layers = [build(shape[0]) for _ in range(self.repeats)]; é = "é"
-        return sequence(*layers, residual_of(é))
+    def build(self, site) -> nn.Module:
+        layers = [build(site.channels) for _ in range(self.repeats)]; é = "é"
+        return sequence(site, *layers, residual_of(é))
 
     def canonical(self) -> "Part":
         from search_spaces.holes import one_of
@@ -182,7 +182,7 @@ class UserMixer(Part):
 
 @part("residual", "user_residual", source="None")
 class UserResidual(Part):
-    def build(self, channels: int) -> nn.Module:
+    def build(self, site) -> nn.Module:
         return ResidualAdd()
 
 def residual_of(name: str) -> nn.Module:
@@ -191,9 +191,9 @@ def residual_of(name: str) -> nn.Module:
 
 @part("residual", "searching", source="None")
 class Searching(Part):
-    def build(self, channels: int) -> nn.Module:
-        from search_spaces.parts import FAMILIES
-        return FAMILIES["residual"].get("add")().build(channels)
+    def build(self, site) -> nn.Module:
+        from search_spaces.families import FAMILIES
+        return FAMILIES["residual"].get("add")().build(site)
 '''
 
 
@@ -232,7 +232,7 @@ def test_helpers_and_clashing_names_of_a_user_file(user: Any, tmp_path: Path) ->
 
 
 def test_what_only_a_search_has_is_refused_by_name(user: Any) -> None:
-    with pytest.raises(ExportRefused, match=r"Searching uses search_spaces\.parts\.FAMILIES while it builds"):
+    with pytest.raises(ExportRefused, match=r"Searching uses search_spaces\.families\.FAMILIES while it builds"):
         source(subject_of(network(user, user.Searching()), (3, 8, 8)))
 
 

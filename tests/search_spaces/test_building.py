@@ -14,6 +14,7 @@ from search_spaces import SpaceError, one_of
 from search_spaces.blocks import Block, Conv3x3Stem, ConvDownsample, GroupNorm, PatchifyStem, SelfAttention
 from search_spaces.building import build
 from search_spaces.deployment import deployed
+from search_spaces.site import Site
 from search_spaces.testing import assert_deployed_equal, randomise
 from search_spaces.topologies import Network, Stage
 
@@ -52,9 +53,11 @@ def test_errors_carry_the_path(architecture, message):
 
 
 def test_wrong_inputs_are_refused():
-    for inputs, outputs in (((32, 32), 10), ((3, 0, 8), 10), ((3, 8, 8), 0)):
+    for inputs, outputs in (((), 10), ((3, 0, 8), 10), ((3, 8, 8), 0)):
         with pytest.raises(SpaceError, match="build: takes inputs"):
-            build(network(), inputs, outputs)  # type: ignore[arg-type]
+            build(network(), inputs, outputs)
+    with pytest.raises(SpaceError, match=r"^stem: stem 'conv3x3' works on maps of 2 sides, and is given \(32, 32\)$"):
+        build(network(), (32, 32), 10)
 
 
 def test_the_seed_alone_decides_the_weights():
@@ -88,7 +91,7 @@ def test_deployment_folds_what_can_be_folded():
     """Pre: the norm before the 1x1 of the MLP. Peri: that one and both after the branches' last convolutions."""
     expected = {"pre": (2, 1), "post": (2, 2), "peri": (4, 1)}
     for placement, (before, after) in expected.items():
-        block = Block("depthwise_conv", "mlp", "batch", placement).build((8, 6, 6))
+        block = Block("depthwise_conv", "mlp", "batch", placement).build(Site((8, 6, 6)))
         assert (norms(block), norms(deployed(block))) == (before, after)
         assert_deployed_equal(block, (8, 6, 6))
 

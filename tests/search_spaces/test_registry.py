@@ -43,12 +43,12 @@ def test_listing_and_globs():
 def test_a_users_file_adds_parts(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(
-        "from torch import nn\nfrom search_spaces import Part, part\n\n"
+        "from torch import nn\nfrom search_spaces import Part, Site, part\n\n"
         "@part('activation', 'test_tanh', source='a test')\nclass Tanh(Part):\n    '''Tanh.'''\n\n"
-        "    def build(self):\n        return nn.Tanh()\n"
+        "    def build(self, site):\n        return nn.Tanh()\n"
     )
     tanh = FAMILIES["activation"].get(f"{file}:Tanh")
-    assert type(tanh().build()).__name__ == "Tanh"
+    assert type(tanh().build(None)).__name__ == "Tanh"
     assert FAMILIES["activation"].get("test_tanh") is tanh
     with pytest.raises(SpaceError, match="did you mean 'Tanh'"):
         FAMILIES["activation"].get(f"{file}:Tahn")

@@ -9,6 +9,7 @@ import torch
 
 from search_spaces import SpaceError, digest
 from search_spaces.building import build
+from search_spaces.site import Site
 from search_spaces.spaces import SPACES, default_space, get_space
 from search_spaces.spaces.cell201 import from_arch_str
 from search_spaces.table import TableSpace
@@ -183,7 +184,7 @@ def test_cell201_has_the_published_parameters_and_rows(shared_data):
     assert {network.arch_str for network in get_space("cell201").enumerate()} == set(params)
     for text in list(params)[::1600]:
         with torch.device("meta"):
-            network = from_arch_str(text).build((3, 32, 32), 10)
+            network = from_arch_str(text).build(Site((3, 32, 32), 10))
         assert sum(p.numel() for p in network.parameters()) == params[text]
 
 

@@ -18,12 +18,13 @@ from evaluators.supernet_training import SupernetTraining
 from search_spaces import SpaceError, one_of, part, repeat
 from search_spaces.blocks import MLP, Block, Conv3x3Stem, DepthwiseConv
 from search_spaces.decisions import INACTIVE
-from search_spaces.parts import FAMILIES, Part, slot
+from search_spaces.families import FAMILIES
+from search_spaces.parts import Part, size, slot
 from search_spaces.policy import Policy
 from search_spaces.space import Space
 from search_spaces.spaces import get_space
 from search_spaces.topologies import Network, Stage
-from search_spaces.weight_sharing import Supernet, share
+from search_spaces.weight_sharing import Supernet
 from search_spaces.weight_sharing.latency_table import LatencyTable
 from search_spaces.weight_sharing.methods import METHODS, Batch
 from search_spaces.weight_sharing.methods.differentiable import count_skips, parameter_free
@@ -37,32 +38,30 @@ ALONE = ["darts", "gdas", "proxyless", "fbnet"]
 def toy_parts():
     """A network of one operation, and operations of no parameters; gone after these tests."""
 
-    @part("network", "test_line", source="test")
+    @part("network", "test_line", source="test", sliced=True)
     class Line(Part):
         operation: object = slot("cell_operation")
         second: object = slot("cell_operation", default="skip_connect")
 
-        def build(self, inputs, outputs):
-            operations = [self.operation.build(inputs), self.second.build(inputs)]
-            return nn.Sequential(*operations, nn.AvgPool2d(4), nn.Flatten(), nn.Linear(4, outputs))
+        def build(self, site):
+            operations = [self.operation.build(site), self.second.build(site)]
+            return nn.Sequential(*operations, nn.AvgPool2d(4), nn.Flatten(), nn.Linear(4, site.leads_to))
 
     @part("cell_operation", "test_mirror", source="test")
     class Mirror(Part):
         """The image upside down: as good as the identity for these problems."""
 
-        def build(self, shape):
+        def build(self, site):
             return Flip()
 
-    @part("network", "test_two", source="test")
+    @part("network", "test_two", source="test", sliced=True)
     class Two(Part):
-        useful: int
-        useless: int
+        useful: int = size("width")
+        useless: int = size("width")
 
-        def build(self, inputs, outputs):
-            return Branches(self.useful, self.useless, outputs)
+        def build(self, site):
+            return Branches(self.useful, self.useless, site.leads_to)
 
-    share(Line)
-    share(Two, sizes=("useful", "useless"))
     yield {"line": Line, "two": Two}
     for family, name in (("network", "test_line"), ("network", "test_two"), ("cell_operation", "test_mirror")):
         del FAMILIES[family]._entries[name]

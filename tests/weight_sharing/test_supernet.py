@@ -12,15 +12,15 @@ from torch import nn
 from search_spaces import FAMILIES, SpaceError, integers, one_of, part, repeat
 from search_spaces.blocks import GLU, MLP, Block, Conv3x3Stem, DepthwiseConv, SelfAttention, WindowAttention
 from search_spaces.building import build
-from search_spaces.parts import PACKAGES, Part
+from search_spaces.parts import Part
 from search_spaces.space import Space
 from search_spaces.spaces import get_space
 from search_spaces.table import TableSpace
 from search_spaces.testing import PartConformance, SupernetConformance, assert_extracted_equal, randomise_supernet
 from search_spaces.topologies import Network, Stage
-from search_spaces.weight_sharing import SHARING, Supernet
+from search_spaces.weight_sharing import Supernet
 from search_spaces.weight_sharing.sampling import covering, fair
-from search_spaces.weight_sharing.sharing import manner
+from search_spaces.weight_sharing.sharing import weights_of
 
 
 class TestTinyHybrid(SupernetConformance):
@@ -135,9 +135,9 @@ def test_every_registered_part_shares_or_branches():
     """All parts that ship have a rule; whether each works is in the parts' conformance suite."""
     without = [
         f"{family}/{entry.name}"
-        for family in PACKAGES
+        for family in FAMILIES
         for entry in FAMILIES[family]
-        if entry.value.__module__.startswith("search_spaces.") and entry.value not in SHARING
+        if entry.value.__module__.startswith("search_spaces.") and not entry.value.sliced
     ]
     assert without == []
 
@@ -149,8 +149,8 @@ def test_a_part_without_a_rule_is_a_branch():
 
         rank: int = 2
 
-        def build(self, shape):
-            return nn.Sequential(nn.Conv2d(shape[0], self.rank, 1), nn.Conv2d(self.rank, shape[0], 1))
+        def build(self, site):
+            return nn.Sequential(nn.Conv2d(site.channels, self.rank, 1), nn.Conv2d(self.rank, site.channels, 1))
 
     try:
         supernet = Supernet(network(Block(LowRank(one_of(2, 3)), None)), (1, 4, 4), 3, seed=0)
@@ -160,7 +160,7 @@ def test_a_part_without_a_rule_is_a_branch():
         for architecture in supernet.space.enumerate():
             assert_extracted_equal(supernet, architecture)
         # The conformance suite takes it for what it is.
-        assert manner(LowRank) == "branched"
+        assert weights_of(LowRank) == "branched"
         PartConformance().test_works_in_a_supernet((LowRank(3), (8, 4, 4)))
     finally:
         FAMILIES["token_mixer"]._entries.pop("low_rank_for_supernets")

@@ -83,7 +83,7 @@ def source(subject: Subject) -> str:
     written = expression(subject.network, lifted.class_names, before=len("ARCHITECTURE = "))
     pieces.append(_heading("The network"))
     pieces.append(f"ARCHITECTURE = {written}\nINPUTS = {subject.inputs}\nOUTPUTS = {subject.outputs}")
-    pieces.append(ENTRY)
+    pieces.append(ENTRY.replace("@SITE@", lifted.site))
     return "\n\n\n".join(piece.strip("\n") for piece in pieces) + "\n"
 
 
@@ -94,13 +94,21 @@ def _heading(title: str) -> str:
 
 BASE = '''
 class Part:
-    """Base of the dataclasses below: each describes a piece of the network, and `build` makes its module."""
+    """Base of the dataclasses below: each describes a part of the network, and `build` makes its module."""
+
+    def shape_after(self, site: Any) -> Any:
+        """The shape that its module gives: that of its input unless said otherwise."""
+        return site.shape
+
+    def layers(self) -> int:
+        """How many blocks it counts as."""
+        return 1
 '''
 
 ENTRY = f'''
 def build() -> nn.Module:
     """The network with fresh weights, in training mode."""
-    return ARCHITECTURE.build(INPUTS, OUTPUTS)
+    return ARCHITECTURE.build(@SITE@(INPUTS, OUTPUTS))
 
 
 def load(weights: str | Path | None = None) -> nn.Module:
@@ -148,6 +156,7 @@ def _imports(lifted: Lifted) -> str:
     own = [
         Imported("pathlib", "Path", "Path"),
         Imported("torch", "nn", "nn"),
+        Imported("typing", "Any", "Any"),
         Imported("safetensors.torch", "load_model", "load_model"),
     ]
     every = list(dict.fromkeys([*lifted.imports, *own]))

@@ -29,7 +29,7 @@ class LayerDrop(Method):
 
         def pick(index: int, options: int) -> int:
             decision = decisions[index]
-            if not decision.path.endswith(".count"):
+            if decision.kind != "depth":
                 return rng.randrange(options)
             kept = sum(rng.random() >= self.rate for _ in range(max(decision.options)))
             enough = [i for i, depth in enumerate(decision.options) if depth >= kept]

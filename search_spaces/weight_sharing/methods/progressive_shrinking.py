@@ -14,8 +14,8 @@ from search_spaces.weight_sharing.supernet import Supernet
 
 DIMENSIONS = ("kernel", "depth", "width")
 """What shrinks, in this order."""
-KERNELS, DEPTHS = {"kernel", "window"}, {"count", "depth", "cells"}
-"""How the paths of decisions on kernels and depths end; `count` is that of a repetition. All else is width."""
+KERNELS = {"kernel", "window"}
+"""The kinds of sizes that shrink with the kernels; all but these and depths is width."""
 LENGTHS = {"kernel": 120, "depth": 145, "width": 145}
 """Epochs that the paper gives to each; a space that lacks one gives its share to the others."""
 FIRST = 25 / 145
@@ -91,8 +91,7 @@ class ProgressiveShrinking(Method):
 
 def dimension_of(decision: Decision) -> str:
     """Which of the dimensions a decision on a size belongs to."""
-    field = decision.path.rpartition(".")[2]
-    return "kernel" if field in KERNELS else "depth" if field in DEPTHS else "width"
+    return "kernel" if decision.kind in KERNELS else "depth" if decision.kind == "depth" else "width"
 
 
 def _options(space: Space, dimension: str) -> int:

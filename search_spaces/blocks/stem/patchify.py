@@ -1,0 +1,43 @@
+"""A stem of patches."""
+
+from typing import Any
+
+from torch import nn
+
+from search_spaces.errors import SpaceError
+from search_spaces.parts import Part, Placed, part, size, slot
+from search_spaces.site import Shape, Site
+
+
+@part(
+    "stem",
+    "patchify",
+    source="An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale",
+    sliced=True,
+    sides=2,
+)
+class PatchifyStem(Part):
+    """A linear layer on patches of `patch` x `patch` pixels that don't overlap, and a normalization."""
+
+    patch: int = size("stride", default=4, shared=False)
+    norm: Any = slot("norm", default="layer")
+
+    def validate(self) -> None:
+        if self.patch < 1:
+            raise SpaceError(f"must be 1 or more, not {self.patch}", "patchify.patch")
+
+    def accepts(self, site: Site) -> str | None:
+        if min(site.sides) >= self.patch:
+            return None
+        pixels = "x".join(map(str, site.sides))
+        return f"patches of {self.patch}x{self.patch} don't fit into {pixels} pixels; make patch smaller"
+
+    def shape_after(self, site: Site) -> Shape:
+        return (site.leads_to, *(side // self.patch for side in site.sides))
+
+    def parts_at(self, site: Site) -> list[Placed]:
+        return [("norm", self.norm, site.at(self.shape_after(site)))]
+
+    def build(self, site: Site) -> nn.Module:
+        conv = nn.Conv2d(site.channels, site.leads_to, self.patch, self.patch, bias=self.norm is None)
+        return nn.Sequential(conv, *([] if self.norm is None else [self.norm.build(site.at(self.shape_after(site)))]))
