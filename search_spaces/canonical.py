@@ -3,7 +3,6 @@
 import dataclasses
 import json
 from dataclasses import dataclass
-from functools import cache
 from hashlib import sha256
 from typing import Any
 
@@ -101,9 +100,17 @@ def _said(part: Part) -> list[tuple[str, str]]:
     return [(field, now) for field, now in written if defaults.get(field) != now]
 
 
-@cache
+_DEFAULTS: dict[type[Part], dict[str, str]] = {}
+
+
 def default_texts(cls: type[Part]) -> dict[str, str]:
     """The texts of the defaults of a part's fields; a part that a default names isn't imported for it."""
+    if cls not in _DEFAULTS:
+        _DEFAULTS[cls] = _written_defaults(cls)
+    return _DEFAULTS[cls]
+
+
+def _written_defaults(cls: type[Part]) -> dict[str, str]:
     found = {}
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         made = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default

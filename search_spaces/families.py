@@ -5,14 +5,11 @@ import pkgutil
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from search_spaces.errors import SpaceError, near
 from search_spaces.registry import Registry, installed
 from search_spaces.site import Shape, Site
-
-if TYPE_CHECKING:
-    pass
 
 ROOTS = ("blocks", "topologies")
 """The packages beside this module whose sub-packages are families."""
@@ -20,7 +17,7 @@ GROUP = "archfront.families"
 """The entry points by which other packages name theirs: the family's name, and the module that declares it."""
 
 
-class Family(Registry["type[Part]"]):
+class Family(Registry[Any]):
     """The parts of one kind, which may stand in the same slots; one design per module of `package`.
 
     Declaring one is all that a family takes: `NORM = Norms("norm", __name__)`. A family whose parts the conformance

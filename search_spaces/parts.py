@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, dataclass_transform
 
 from search_spaces.errors import SpaceError
@@ -229,14 +228,12 @@ def fields_of(part: "Part | type[Part]") -> tuple[str, ...]:
 def told(part: "Part | type[Part]", field: str) -> Mapping[str, Any]:
     """What `slot`, `size` or `shared` said of a field of a part: `family`, `size`, `shared`, `grows`."""
     cls = part if isinstance(part, type) else type(part)
-    return _metadata(cls).get(field, {})
+    if cls not in _TOLD:
+        _TOLD[cls] = {found.name: found.metadata for found in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    return _TOLD[cls].get(field, {})
 
 
-@cache
-def _metadata(cls: type) -> dict[str, Mapping[str, Any]]:
-    return {field.name: field.metadata for field in dataclasses.fields(cls)}
-
-
+_TOLD: dict[type, dict[str, Mapping[str, Any]]] = {}
 _FIELDS: dict[type, tuple[str, ...]] = {}
 
 

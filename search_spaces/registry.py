@@ -110,7 +110,7 @@ class Registry(Generic[T]):
         """Import the one module, or load the one entry point, that has the name."""
         module = self._modules().get(name.replace("-", "_"))
         if module is not None:
-            self._try(name, module, lambda: importlib.import_module(module))
+            self._try(name, module, functools.partial(importlib.import_module, module))
         for point in self._points():
             if point.name == name:
                 self._try_point(point)
@@ -125,7 +125,7 @@ class Registry(Generic[T]):
                 name = found.name.removeprefix(self._package + ".")
                 # A conformance suite registers nothing, and what is there already need not be looked for.
                 if not name.endswith("testing"):
-                    self._try(name, found.name, lambda module=found.name: importlib.import_module(module))
+                    self._try(name, found.name, functools.partial(importlib.import_module, found.name))
         for point in self._points():
             self._try_point(point)
         self._loaded = True

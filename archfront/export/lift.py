@@ -70,7 +70,8 @@ def lift(architecture: Part) -> Lifted:
     """
     classes = list(dict.fromkeys(type(part) for part in parts_in(architecture)))
     modules = Modules({"search_spaces"} | {cls.__module__.partition(".")[0] for cls in classes})
-    roots = [_definition(modules, cls) for cls in (Site, *classes)]
+    every: list[type] = [Site, *classes]
+    roots = [_definition(modules, cls) for cls in every]
     readings = _closure(roots, modules)
     order = _module_order(readings, modules)
     names = _names(readings, order)
@@ -80,7 +81,7 @@ def lift(architecture: Part) -> Lifted:
         mine = sorted((r for r in readings if r.definition.module == module), key=lambda r: r.definition.first)
         sections.append((modules.get(module).title, [_text(r, modules.get(module), names) for r in mine]))
     used = {i.module.partition(".")[0] for i in [*imports, *[i for r in readings for i in r.local_imports]]}
-    named = {cls: names[(cls.__module__, cls.__name__)] for cls in (Site, *classes)}
+    named = {cls: names[(cls.__module__, cls.__name__)] for cls in every}
     return Lifted(imports, used, sections, named, named[Site])
 
 

@@ -16,7 +16,9 @@ FIELD_OF_ANY = ("search_spaces.parts", "shared")
 FIELDS = {SLOT, ("search_spaces.parts", "size"), FIELD_OF_ANY}
 DECLARATIONS = "search_spaces.declarations"
 REPLACED = {("search_spaces.errors", "SpaceError"): "ValueError"}
-ALGEBRA = {f"search_spaces.{name}" for name in ("canonical", "decisions", "families", "holes", "parts", "registry", "space")}
+ALGEBRA = {
+    f"search_spaces.{name}" for name in ("canonical", "decisions", "families", "holes", "parts", "registry", "space")
+}
 Target = Definition | Imported | str
 Span = tuple[int, int, int, int]
 
@@ -164,8 +166,7 @@ class _Reader(ast.NodeVisitor):
             first = 0 if self._key(value.func) == FIELD_OF_ANY else 1
             given = [*value.args[first:], *[k.value for k in value.keywords if k.arg == "default"]]
             default = given[0] if given else None
-            named = isinstance(default, ast.Constant) and isinstance(default.value, str)
-            if default is not None and (self._key(value.func) != SLOT or not named) and _plain(default):
+            if default is not None and _plain(default):
                 text = f" = {ast.unparse(default)}"
             elif constructed and isinstance(default, ast.Constant) and isinstance(default.value, str):
                 family = ast.literal_eval(value.args[0])

@@ -105,10 +105,10 @@ def _modules_of(architecture: Any, inputs: tuple[int, ...], outputs: int) -> Bui
     marked = builders.marked(architecture)
     try:
         with torch.device("meta"):
-            network = build(marked, inputs, outputs, 0)  # type: ignore[arg-type]
+            network = build(marked, inputs, outputs, 0)
     except (NotImplementedError, RuntimeError):
         builders.built.clear()
-        network = build(marked, inputs, outputs, 0)  # type: ignore[arg-type]
+        network = build(marked, inputs, outputs, 0)
     names = {id(module): name for name, module in network.named_modules()}
     found: Built = {}
     for path, part, module in builders.built:
@@ -128,7 +128,9 @@ def _place(decision: Decision, built: Built) -> Place | None:
         holders = _below(path, built)
         path = path.rpartition(".")[0]
         holders = holders or _at(path, built)
-    names = tuple(name for _, made in holders for name in made)
+    made = [name for _, names in holders for name in names]
+    # A wiring holds the modules of the blocks that it wires, which are there themselves.
+    names = tuple(name for name in made if not any(other.startswith(f"{name}.") for other in made))
     return Place(names, mixable) if names else None
 
 

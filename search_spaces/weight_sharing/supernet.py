@@ -164,7 +164,7 @@ class Supernet(nn.Module):
         with torch.no_grad():
             state = self.network.state_dict()
         tensor = next(iter(self.store.parameters()), torch.empty(0))
-        network = build(architecture, self.inputs, self.outputs, seed=0)  # type: ignore[arg-type]
+        network = build(architecture, self.inputs, self.outputs, seed=0)
         network.to(device=tensor.device, dtype=tensor.dtype).load_state_dict(state)
         self.activate(before)
         return network

@@ -28,14 +28,15 @@ BUILDING = [family for family in FAMILIES if family not in ("network", "stage", 
 
 def names_of(family: str) -> list[str]:
     """The product's parts of a family, without those that other tests have registered in this process."""
-    return [
-        name for name in FAMILIES[family].names() if FAMILIES[family].get(name).__module__.startswith("search_spaces.")
-    ]
+    known = FAMILIES[family].names()
+    return [name for name in known if FAMILIES[family].get(name).__module__.startswith("search_spaces.")]
 
 
 def made(family: str, turn: int) -> Any:
     """The member of a family whose turn it is, with every slot of it filled by those whose turn it is, too."""
     names = names_of(family)
+    if not names:
+        return None
     cls = FAMILIES[family].get(names[turn % len(names)])
     # A part that holds others of its own family takes the next one, or it would hold itself for ever.
     inner = {field: made(of, turn + (of == family)) for field, of in cls._slots.items()}
@@ -56,7 +57,8 @@ def covering(turn: int) -> Subject:
         residual=made("residual", turn),
         channel_attention=made("channel_attention", turn),
     )
-    second = Stage(24, (block,), downsample=made("downsample", turn))
+    wiring = made("wiring", turn)
+    second = Stage(24, (block, block), made("downsample", turn), wiring)
     network = Network(made("stem", turn), (Stage(16, (block,), downsample=None), second), made("head", turn))
     return subject_of(network, (3, 16, 16))
 

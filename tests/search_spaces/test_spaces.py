@@ -191,7 +191,7 @@ def test_cell201_has_the_published_parameters_and_rows(shared_data):
 def test_cell201_computes_its_graph():
     """The output is the sum that the edges say: here the last node is conv(x) + avg(skip(x)) + skip(pool(skip x))."""
     network = Cell201("skip_connect", "none", "avg_pool_3x3", "nor_conv_1x1", "avg_pool_3x3", "skip_connect", 1, 4)
-    cell = network.build((3, 8, 8), 10)[1].double().eval()
+    cell = network.build(Site((3, 8, 8), 10))[1].double().eval()
     x = torch.randn(1, 4, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     pool = torch.nn.functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
     assert torch.allclose(cell(x), cell.operations[3](x) + pool + pool)

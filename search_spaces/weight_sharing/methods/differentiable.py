@@ -20,6 +20,7 @@ from search_spaces.decisions import INACTIVE, Pick
 from search_spaces.errors import SpaceError
 from search_spaces.parts import Part, has_holes
 from search_spaces.policy import Policy
+from search_spaces.site import Site
 from search_spaces.space import Genes, Space
 from search_spaces.weight_sharing.methods.base import Batch, Method, share
 from search_spaces.weight_sharing.relaxation import Places, Relaxed, categorical
@@ -195,7 +196,7 @@ def parameter_free(option: Any) -> bool:
         return False
     chosen: Any = option.sample(0) if has_holes(option) else option
     with torch.device("meta"):
-        return next(chosen.build(SHAPE).parameters(), None) is None
+        return next(chosen.build(Site(SHAPE)).parameters(), None) is None
 
 
 def count_skips(space: Space, policy: Policy) -> dict[str, Any]:
