@@ -22,6 +22,7 @@ from search_spaces.holes import integers, repeat
 from search_spaces.space import Space
 from search_spaces.topologies import Network, Stage
 from search_spaces.weight_sharing import METHODS, Supernet, recalibrate
+from search_spaces.weight_sharing.methods.base import regularisation
 
 HERE = Path(__file__)
 STEPS = 12
@@ -56,6 +57,16 @@ def test_a_training_that_was_stopped_ends_like_one_that_never_was(tmp_path, meth
         parts.run(tmp_path / "parts", until=until)
     assert parts.done == STEPS and parts.history == whole.history
     assert equal(state(parts), state(whole))
+
+
+def test_dropout_comes_back_after_an_error():
+    supernet = Supernet(space(), (1, 8, 8), 10).train()
+    dropout = torch.nn.Dropout().train()
+    supernet.network.add_module("dropout", dropout)
+    with pytest.raises(ZeroDivisionError), regularisation(supernet, False):
+        assert not dropout.training
+        raise ZeroDivisionError
+    assert dropout.training
 
 
 def test_it_learns_and_tells_how(tmp_path):
