@@ -10,8 +10,7 @@ from archfront.plan import Plan, Workshop
 from archfront.search import Budget, Listener, Progress, Search
 from archfront.study import Database, Study, create_study
 from archfront.warm_start import begun_with
-from controllers.auto import Auto
-from controllers.base import Controller, create, doubts
+from controllers.base import CONTROLLERS, Controller, create, doubts
 from controllers.given import read
 from search_spaces.canonical import to_json
 from search_spaces.errors import SpaceError, near
@@ -76,14 +75,14 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
 
 def notes(order: Order, controller: Controller) -> list[str]:
     """What the user should know of how it is searched: what was picked and why, and settings that make no sense."""
-    picked = [f"controller {controller.picked}: {controller.reason}"] if isinstance(controller, Auto) else []
-    return picked + doubts(controller, order.budget.evaluations)
+    said = [controller.note] if controller.note else []
+    return said + doubts(controller, order.budget.evaluations)
 
 
 def make_controller(order: Order, workshop: Workshop) -> Controller:
-    """The controller that was ordered, or `auto`, which is told how many evaluations there will be."""
+    """The controller that was ordered, or `auto`; told how many evaluations there will be where it takes that."""
     plan, name, settings = workshop.plan, order.controller or "auto", dict(order.controller_settings)
-    if name == "auto":
+    if getattr(CONTROLLERS.get(name), "takes_evaluations", False):
         many = MANY if workshop.main.cheap else 0
         settings.setdefault("evaluations", order.budget.evaluations or many)
     return create(name, workshop.space, plan.parsed_objectives, plan.parsed_constraints, plan.seed, settings)

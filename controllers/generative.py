@@ -67,6 +67,7 @@ class Generative(Controller):
         objectives: Sequence[Objective],
         constraints: Sequence[Constraint] = (),
         seed: int = 0,
+        *,
         start: int = 20,
         elites: int = 15,
         probes: int = 64,
