@@ -201,7 +201,7 @@ def _scorer(text: str, metric: str, workshop: Workshop) -> Evaluator:
     if workshop.main.cheap:
         if metric == workshop.plan.parsed_objectives[0].metric:
             raise WrongUse(f"--warm-start {text}: {metric} is the objective itself; take what costs less to know")
-        main = _whole(workshop)
+        main = workshop.main.whole()
         if metric in main.metrics():
             return main
         names = main.metrics()
@@ -213,13 +213,3 @@ def _scorer(text: str, metric: str, workshop: Workshop) -> Evaluator:
     if workshop.data is None:
         raise WrongUse(f"--warm-start {text}: a zero-cost proxy looks at pictures; say --data, or take another score")
     return create("zero_cost", {"proxies": [metric]})
-
-
-def _whole(workshop: Workshop) -> Evaluator:
-    """The search's own evaluator; a table with all of its columns."""
-    plan = workshop.plan
-    if workshop.main.name != "table":
-        return workshop.main
-    settings = {key: value for key, value in plan.evaluator_settings.items() if key != "columns"}
-    where = {"where": plan.where} if plan.space.startswith("table:") else {}
-    return create(plan.evaluator, {**where, **settings})

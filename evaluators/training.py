@@ -4,6 +4,7 @@ import json
 import os
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ class TrainingEvaluator(Evaluator):
 
     name = "training"
     trains_by_recipe = True
+    default_objectives = ("accuracy", "latency_ms")
 
     def __init__(self, device: str = "auto", seeds: int = 1, inherit: str = "", **recipe: Any) -> None:
         for key in recipe:
@@ -68,6 +70,11 @@ class TrainingEvaluator(Evaluator):
         self._device = training_device(device)
         self._source: InheritedWeights | None = None
         self.resource = "gpu" if self._device == "cuda" else "cpu"
+
+    @classmethod
+    def brings(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Data that needs no file."""
+        return {"data": "digits"}
 
     def metrics(self) -> tuple[str, ...]:
         return ("accuracy", "test_accuracy", "loss")
