@@ -1,11 +1,11 @@
 """Starting a search, or going on with one: from a plan to a study, a controller, a launcher and the loop."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from archfront.contracts import WrongUse
-from archfront.launchers.base import Launcher
+from archfront.launchers.base import Launcher, find
 from archfront.plan import Plan, Workshop
 from archfront.search import Budget, Listener, Progress, Search
 from archfront.study import Database, Study, create_study
@@ -13,7 +13,7 @@ from archfront.warm_start import begun_with
 from controllers.base import CONTROLLERS, Controller, create, doubts
 from controllers.given import read
 from search_spaces.canonical import to_json
-from search_spaces.errors import SpaceError, near
+from search_spaces.errors import SpaceError
 
 SAME = (
     *("space", "decisions", "where", "data", "evaluator", "evaluator_settings", "search_recipe", "device"),
@@ -46,7 +46,7 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     """Run the search that was ordered; a study of that name goes on. Raises `WrongUse` before anything is written."""
     if order.budget.evaluations is None and order.budget.minutes is None:
         raise WrongUse("a search needs a budget: --evaluations N, --minutes M, or both")
-    make_launcher, check_launcher = _launcher(order)
+    launcher_class, launcher_settings = _launcher(order)
     plan = order.plan.qualified()
     if not plan.objectives:
         raise WrongUse("a search needs an objective; say, for example, --objective accuracy --objective latency_ms")
@@ -58,7 +58,7 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     controller = make_controller(order, workshop)
     workshop.check()
     controller.set_epochs(workshop.epochs)
-    check_launcher(workshop, controller)
+    launcher_class.check(launcher_settings, workshop, controller)
     settings = describe(order, workshop)
     if known is not None:
         _check_same(known, settings, workshop)
@@ -66,7 +66,7 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     # From what the study keeps, so that it goes on with the same whatever has become of the file, or the other study.
     controller.begin_with(read(workshop.space, study.settings.get("warm_start_architectures") or []))
     folder.mkdir(parents=True, exist_ok=True)
-    with make_launcher(plan, workshop) as launcher:
+    with launcher_class(plan, order.workers, workshop, **launcher_settings) as launcher:
         evaluators, graded = workshop.evaluators, workshop.graded
         search = Search(study, workshop.space, controller, evaluators, launcher, order.budget, listener, graded)
         search.progress.notes = notes(order, controller)
@@ -174,42 +174,15 @@ def _create(order: Order, workshop: Workshop, settings: Mapping[str, Any], contr
     )
 
 
-def _launcher(order: Order) -> tuple[Callable[[Plan, Workshop], Launcher], Callable[[Workshop, Controller], None]]:
-    """What makes the launcher that was ordered, and what checks that it suits the search.
-
-    Raises `WrongUse` at once where it can't be made.
-    """
+def _launcher(order: Order) -> tuple[type[Launcher], dict[str, Any]]:
+    """The launcher that was ordered, and its settings; raises `WrongUse` at once where it can't be made."""
     name = order.launcher or ("ray" if order.workers > 1 or order.ray_address else "inline")
-    known = ["inline", "ray", "ray-tune"]
-    if name not in known:
-        raise WrongUse(f"no launcher is named '{name}'; {near(name, known)}")
-    if name != "ray-tune" and order.launcher_settings:
-        key = next(iter(order.launcher_settings))
-        raise WrongUse(f"the launcher '{name}' has no setting '{key}'; say --launcher ray-tune, or leave it out")
-    if name == "inline":
-        if order.workers > 1:
-            raise WrongUse(f"the inline launcher has one worker, not {order.workers}; say --launcher ray")
-        from archfront.launchers.inline import InlineLauncher
-
-        return lambda plan, workshop: InlineLauncher(plan, workshop=workshop), _anything
-    try:
-        from archfront.launchers.ray import RayLauncher
-
-        if name == "ray":
-            return lambda plan, workshop: RayLauncher(plan, order.workers, order.ray_address), _anything
-        from archfront.launchers.ray_tune import RayTuneLauncher, Tuning
-    except ModuleNotFoundError:
-        raise WrongUse(f"the {name} launcher needs Ray; install it with: pip install 'archfront[ray]'") from None
-    tuning = Tuning.of(order.launcher_settings)
-
-    def make(plan: Plan, workshop: Workshop) -> Launcher:
-        return RayTuneLauncher(plan, order.workers, order.ray_address, tuning, workshop)
-
-    return make, tuning.check
-
-
-def _anything(workshop: Workshop, controller: Controller) -> None:
-    """Any search will do."""
+    cls = find(name, order.workers, order.launcher_settings)
+    if not order.ray_address:
+        return cls, dict(order.launcher_settings)
+    if "address" not in cls.accepts():
+        raise WrongUse(f"the launcher '{name}' joins no cluster; leave ray_address out, or say --launcher ray")
+    return cls, {"address": order.ray_address, **order.launcher_settings}
 
 
 __all__ = ["Order", "search"]

@@ -50,7 +50,7 @@ Device = Annotated[str | None, typer.Option(help="Where latency is measured; 'ar
 Evaluations = Annotated[int | None, typer.Option(help="End when the study has so many evaluations.")]
 Minutes = Annotated[float | None, typer.Option(help="End after so many minutes.")]
 Workers = Annotated[int | None, typer.Option(help="Evaluations at the same time.")]
-Launcher = Annotated[str | None, typer.Option(help="inline, ray or ray-tune.")]
+Launcher = Annotated[str | None, typer.Option(help="inline, ray, ray-tune or FILE.py:NAME.")]
 Seed = Annotated[int | None, typer.Option(help="The seed of every random draw.")]
 WarmStart = Annotated[
     str | None,

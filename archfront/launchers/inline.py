@@ -11,9 +11,10 @@ from archfront.plan import Plan, Workshop
 class InlineLauncher(Launcher):
     """No workers; the simplest to debug, and exactly reproducible."""
 
+    parallel = False
+
     def __init__(self, plan: Plan, workers: int = 1, workshop: Workshop | None = None) -> None:
-        super().__init__(plan, 1)
-        self._workshop = workshop or Workshop(plan)
+        super().__init__(plan, 1, workshop)
         self._queue: deque[Job] = deque()
 
     @property
@@ -27,9 +28,9 @@ class InlineLauncher(Launcher):
         if not self._queue:
             return []
         job = self._queue.popleft()
-        done = self._workshop.work(job.evaluator, job.proposal, job.checkpoint, job.parents)
+        done = self.workshop.work(job.evaluator, job.proposal, job.checkpoint, job.parents)
         return [Done(job, done)]
 
     def close(self) -> None:
         self._queue.clear()
-        self._workshop.close()
+        self.workshop.close()

@@ -13,11 +13,9 @@ from ray import tune
 
 from archfront.contracts import Artifact, Evaluation, Objective, Proposal, Status
 from archfront.plan import Plan, Workshop
+from archfront.trials.tuning import EPOCHS, SCORE
 from search_spaces.canonical import to_json
 from search_spaces.parts import bare
-
-EPOCHS, SCORE = "epochs", "score"
-"""What a trial reports to Tune's scheduler: the epochs trained so far, and the objective after them."""
 
 
 @dataclass
