@@ -134,7 +134,7 @@ class Search:
         listener: Listener | None = None,
         graded: Collection[str] = (),
     ) -> None:
-        """`graded` names the evaluators whose figures hang on a proposal's fidelity."""
+        """`graded` names the evaluators whose figures depend on a proposal's fidelity."""
         self.study = study
         self.space = space
         self.controller = controller
@@ -234,7 +234,7 @@ class Search:
     def _carry_over(self, writer: StudyWriter, work: _Open) -> None:
         """Take from earlier evaluations what is paid for: all but the training of this candidate at another fidelity.
 
-        Of its network under another recipe, what hangs on the network alone.
+        Of its network under another recipe, what depends on the network alone.
         """
         known = self._known.get(work.proposal.digest)
         if known is not None and known.status in (Status.OK, Status.INFEASIBLE):

@@ -22,7 +22,7 @@ CANDIDATES, DRAWN = 10, 200
 STAND_INS = ("macs", "params")
 """What stands in for costs that must be measured."""
 COUNTED = ("params", "macs", "activations")
-"""Metrics that hang on the architecture alone: looking at them gives nothing away that is paid for."""
+"""Metrics that depend on the architecture alone: looking at them gives nothing away that is paid for."""
 FORM = "say FILE.json, study:NAME[:COUNT] or proxy:METRIC[:COUNT/DRAWN], as in proxy:naswot:10/200"
 
 

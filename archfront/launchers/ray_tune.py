@@ -29,9 +29,9 @@ WAIT_S = 0.05
 class RayTuneLauncher(RayLauncher):
     """Ray Tune trains, one trial per candidate and a step per epoch; all other parts run as with `ray`.
 
-    A training that Tune's scheduler stops is an outcome at the fidelity it came to. Tune's files are on a desk below
-    the study's folder, which is cleared when the launcher starts and when it ends: Tune keeps nothing that the study
-    doesn't have. What the schedulers have seen is lost with them; they begin anew when a study goes on.
+    A training that Tune's scheduler stops is an outcome at the fidelity it came to. Tune's files are in a staging
+    folder below the study's, which is cleared when the launcher starts and when it ends: Tune keeps nothing that the
+    study doesn't have. What the schedulers have seen is lost with them; they begin anew when a study goes on.
     """
 
     def __init__(
@@ -52,12 +52,12 @@ class RayTuneLauncher(RayLauncher):
         self._epochs = self.workshop.main.epochs(self.workshop.context) or 0
         self._folder = Path(plan.folder).resolve()
         self._ranges = self._tuning.ranges(self.workshop) if self._tuning.scheduler == "pbt" else {}
-        self._desk = self._folder / "ray-tune"
-        shutil.rmtree(self._desk, ignore_errors=True)
-        self._desk.mkdir(parents=True)
+        self._staging = self._folder / "ray-tune"
+        shutil.rmtree(self._staging, ignore_errors=True)
+        self._staging.mkdir(parents=True)
         objective = self._tuning.objective(self.workshop)
         about = {"plan": replace(plan, folder=str(self._folder)).to_json(), "objective": objective}
-        (self._desk / "plan.json").write_text(json.dumps(about))
+        (self._staging / "plan.json").write_text(json.dumps(about))
         self._jobs = self._tune.Jobs(max(workers, self._tuning.population) if self._ranges else workers)
         self._under_way: dict[str, Job] = {}
         self._overdue: set[str] = set()
@@ -104,11 +104,11 @@ class RayTuneLauncher(RayLauncher):
         of = job.proposal
         about = {"digest": of.digest, "fidelity": of.fidelity, "number": of.number, "parents": list(job.parents)}
         about |= {"architecture": job.architecture, "checkpoint": job.checkpoint, "trained": job.trained}
-        (self._desk / f"{id}.json").write_text(json.dumps(about))
+        (self._staging / f"{id}.json").write_text(json.dumps(about))
         self._under_way[id] = job
         rng = Random(f"{self.plan.seed}/{of.digest}/hyper-parameters")
         recipe = {name: rng.choice(values) for name, values in self._ranges.items()}
-        self._jobs.waiting.put((id, {"desk": str(self._desk), "recipe": recipe}))
+        self._jobs.waiting.put((id, {"staging": str(self._staging), "recipe": recipe}))
         if not self._loop.is_alive() and self._failure is None:
             self._loop.start()
 
@@ -148,7 +148,7 @@ class RayTuneLauncher(RayLauncher):
         direction = (self._tuning.objective(self.workshop) or "").rpartition(":")[2]
         scheduler = self._tune.scheduler(self._tuning, direction, self._epochs, self._ranges)
         try:
-            self._tune.run(self._desk, self._jobs, self._ends, scheduler, self._resources(), TRIES)
+            self._tune.run(self._staging, self._jobs, self._ends, scheduler, self._resources(), TRIES)
         except Exception as error:
             self._failure = error
 
@@ -159,7 +159,7 @@ class RayTuneLauncher(RayLauncher):
         return found
 
     def _take_trial(self, trial: Any) -> None:
-        """A trial that ended becomes an outcome; its last files go from the desk to the study's folder."""
+        """A trial that ended becomes an outcome; its last files go from the staging folder to the study's."""
         job = self._under_way.pop(trial.trial_id, None)
         if job is None:
             return
@@ -175,7 +175,7 @@ class RayTuneLauncher(RayLauncher):
             found = replace(found, reason=_told(schedule))
         for artifact in found.artifacts:
             (self._folder / artifact.path).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(self._desk / artifact.path, self._folder / artifact.path)
+            os.replace(self._staging / artifact.path, self._folder / artifact.path)
         if schedule:
             found = replace(found, artifacts=(*found.artifacts, self._kept(job, schedule)))
         if not self._ranges:
@@ -209,10 +209,10 @@ class RayTuneLauncher(RayLauncher):
         return checkpoints.artifact(self._folder, path, SCHEDULE)
 
     def _clear(self, id: str, job: Job) -> None:
-        """Take what nobody needs any more from the desk."""
+        """Take what nobody needs any more from the staging folder."""
         of = job.proposal.digest
         for pattern in (f"{of}*", f"*/{of}*", f"{id}.*"):
-            for path in self._desk.glob(pattern):
+            for path in self._staging.glob(pattern):
                 path.unlink(missing_ok=True)
 
     def close(self) -> None:
@@ -221,7 +221,7 @@ class RayTuneLauncher(RayLauncher):
         if self._loop.is_alive():
             self._loop.join(timeout=60.0)
         super().close()
-        shutil.rmtree(self._desk, ignore_errors=True)
+        shutil.rmtree(self._staging, ignore_errors=True)
 
 
 def _tuned(settings: Mapping[str, Any]) -> dict[str, Any]:
