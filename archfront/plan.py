@@ -95,7 +95,7 @@ class Plan:
         return tuple(dict.fromkeys(objectives + constraints))
 
 
-class Workshop:
+class Experiment:
     """What a process makes from a plan when it first needs it: data set, space, evaluators, context."""
 
     def __init__(self, plan: Plan) -> None:
@@ -299,4 +299,4 @@ def descend(space: SearchSpace, values: Any, constraints: Sequence[Constraint]) 
     return best, found
 
 
-__all__ = ["DEVICE_METRICS", "Plan", "Workshop", "descend"]
+__all__ = ["DEVICE_METRICS", "Experiment", "Plan", "descend"]

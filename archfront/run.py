@@ -6,7 +6,7 @@ from typing import Any
 
 from archfront.contracts import WrongUse
 from archfront.launchers.base import Launcher, find
-from archfront.plan import Plan, Workshop
+from archfront.plan import Experiment, Plan
 from archfront.search import Budget, Listener, Progress, Search
 from archfront.study import Database, Study, create_study
 from archfront.warm_start import begun_with
@@ -54,21 +54,21 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     known = _known(database, order.study)
     folder = (database or Database.planned(order.url)).folder / order.study
     plan = replace(plan, folder=str(folder))
-    workshop = Workshop(plan)
-    controller = make_controller(order, workshop)
-    workshop.check()
-    controller.set_epochs(workshop.epochs)
-    launcher_class.check(launcher_settings, workshop, controller)
-    settings = describe(order, workshop)
+    experiment = Experiment(plan)
+    controller = make_controller(order, experiment)
+    experiment.check()
+    controller.set_epochs(experiment.epochs)
+    launcher_class.check(launcher_settings, experiment, controller)
+    settings = describe(order, experiment)
     if known is not None:
-        _check_same(known, settings, workshop)
-    study = known or _create(order, workshop, {**settings, **_begun_with(order, workshop, database)}, controller)
+        _check_same(known, settings, experiment)
+    study = known or _create(order, experiment, {**settings, **_begun_with(order, experiment, database)}, controller)
     # From what the study keeps, so that it goes on with the same whatever has become of the file, or the other study.
-    controller.begin_with(read(workshop.space, study.settings.get("warm_start_architectures") or []))
+    controller.begin_with(read(experiment.space, study.settings.get("warm_start_architectures") or []))
     folder.mkdir(parents=True, exist_ok=True)
-    with launcher_class(plan, order.workers, workshop, **launcher_settings) as launcher:
-        evaluators, graded = workshop.evaluators, workshop.graded
-        search = Search(study, workshop.space, controller, evaluators, launcher, order.budget, listener, graded)
+    with launcher_class(plan, order.workers, experiment, **launcher_settings) as launcher:
+        evaluators, graded = experiment.evaluators, experiment.graded
+        search = Search(study, experiment.space, controller, evaluators, launcher, order.budget, listener, graded)
         search.progress.notes = notes(order, controller)
         return study, search.run()
 
@@ -79,29 +79,29 @@ def notes(order: Order, controller: Controller) -> list[str]:
     return said + doubts(controller, order.budget.evaluations)
 
 
-def make_controller(order: Order, workshop: Workshop) -> Controller:
+def make_controller(order: Order, experiment: Experiment) -> Controller:
     """The controller that was ordered, or `auto`; told how many evaluations there will be where it takes that."""
-    plan, name, settings = workshop.plan, order.controller or "auto", dict(order.controller_settings)
+    plan, name, settings = experiment.plan, order.controller or "auto", dict(order.controller_settings)
     if getattr(CONTROLLERS.get(name), "takes_evaluations", False):
-        many = MANY if workshop.main.cheap else 0
+        many = MANY if experiment.main.cheap else 0
         settings.setdefault("evaluations", order.budget.evaluations or many)
-    return create(name, workshop.space, plan.parsed_objectives, plan.parsed_constraints, plan.seed, settings)
+    return create(name, experiment.space, plan.parsed_objectives, plan.parsed_constraints, plan.seed, settings)
 
 
-def describe(order: Order, workshop: Workshop) -> dict[str, Any]:
+def describe(order: Order, experiment: Experiment) -> dict[str, Any]:
     """What the study keeps of how it was made, as JSON values."""
-    settings = workshop.plan.to_json()
+    settings = experiment.plan.to_json()
     del settings["folder"]
-    data = workshop.data
+    data = experiment.data
     if data is not None:
         settings |= {"inputs": list(data.inputs), "outputs": data.outputs, "data_sha256": data.sha256}
-    identity = workshop.main.identity()
+    identity = experiment.main.identity()
     if identity:
         settings["evaluator_identity"] = identity
-    recipe = getattr(workshop.main, "recipe", None)
+    recipe = getattr(experiment.main, "recipe", None)
     return {
         **settings,
-        "space": workshop.plan.space or workshop.space.name,
+        "space": experiment.plan.space or experiment.space.name,
         "recipe": to_json(recipe(data)) if recipe and data is not None else {},
         "controller": order.controller,
         "controller_settings": dict(order.controller_settings),
@@ -112,12 +112,12 @@ def describe(order: Order, workshop: Workshop) -> dict[str, Any]:
     }
 
 
-def _begun_with(order: Order, workshop: Workshop, database: Database | None) -> dict[str, Any]:
+def _begun_with(order: Order, experiment: Experiment, database: Database | None) -> dict[str, Any]:
     """What the study keeps of its warm start: the architectures, as JSON values."""
     if not order.warm_start:
         return {}
-    found = begun_with(order.warm_start, workshop, order.study, database)
-    return {"warm_start_architectures": [workshop.space.to_json(architecture) for architecture in found]}
+    found = begun_with(order.warm_start, experiment, order.study, database)
+    return {"warm_start_architectures": [experiment.space.to_json(architecture) for architecture in found]}
 
 
 def _existing(url: str) -> Database | None:
@@ -133,7 +133,7 @@ def _known(database: Database | None, name: str) -> Study | None:
     return Study(database, name) if database.has(name) else None
 
 
-def _check_same(study: Study, settings: Mapping[str, Any], workshop: Workshop) -> None:
+def _check_same(study: Study, settings: Mapping[str, Any], experiment: Experiment) -> None:
     for key in (*SAME, "data_sha256", "evaluator_identity", "warm_start"):
         before, now = (kept.get(key) or None for kept in (study.settings, settings))
         if before != now:
@@ -141,36 +141,36 @@ def _check_same(study: Study, settings: Mapping[str, Any], workshop: Workshop) -
                 f"the study '{study.name}' was started with {key} = {before!r}, not {now!r}; "
                 "go on with the same, or start another with --study"
             )
-    if study.seed != workshop.plan.seed:
+    if study.seed != experiment.plan.seed:
         raise WrongUse(f"the study '{study.name}' was started with --seed {study.seed}; go on with it")
-    if study.fingerprint != workshop.space.fingerprint():
-        _check_inside(study, workshop)
+    if study.fingerprint != experiment.space.fingerprint():
+        _check_inside(study, experiment)
 
 
-def _check_inside(study: Study, workshop: Workshop) -> None:
+def _check_inside(study: Study, experiment: Experiment) -> None:
     """A space may have grown since the study began, but not have lost what was evaluated."""
     for row in study.rows():
         try:
-            inside = workshop.space.from_json(study.candidate(row.digest).architecture) in workshop.space
+            inside = experiment.space.from_json(study.candidate(row.digest).architecture) in experiment.space
         except SpaceError:
             inside = False
         if not inside:
             raise WrongUse(
-                f"the space '{workshop.space.name}' has changed: candidate {row.number} of the study '{study.name}' is "
-                "no longer in it; use the earlier space, or start another study with --study"
+                f"the space '{experiment.space.name}' has changed: candidate {row.number} of the study '{study.name}' "
+                "is no longer in it; use the earlier space, or start another study with --study"
             )
 
 
-def _create(order: Order, workshop: Workshop, settings: Mapping[str, Any], controller: Controller) -> Study:
+def _create(order: Order, experiment: Experiment, settings: Mapping[str, Any], controller: Controller) -> Study:
     return create_study(
         Database(order.url, create=True),
         order.study,
-        space=workshop.plan.space or workshop.space.name,
-        fingerprint=workshop.space.fingerprint(),
+        space=experiment.plan.space or experiment.space.name,
+        fingerprint=experiment.space.fingerprint(),
         settings=settings,
         objectives=controller.objectives,
         constraints=controller.constraints,
-        seed=workshop.plan.seed,
+        seed=experiment.plan.seed,
     )
 
 

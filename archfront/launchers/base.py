@@ -7,7 +7,7 @@ from inspect import Parameter, signature
 from typing import Any, ClassVar
 
 from archfront.contracts import Evaluation, Proposal, WrongUse
-from archfront.plan import Plan, Workshop
+from archfront.plan import Experiment, Plan
 from controllers.base import Controller
 from search_spaces.errors import near
 from search_spaces.registry import Registry
@@ -48,9 +48,9 @@ class Launcher(ABC):
 
     What an implementation owes:
 
-    - It is constructed as `cls(plan, workers, workshop, **settings)`: the workshop is this process's own, and settings
-      are plain JSON values, each a keyword parameter. Wrong ones are refused by `check_settings` and `check` before,
-      when nothing has been written or started yet.
+    - It is constructed as `cls(plan, workers, experiment, **settings)`: the experiment is this process's own, and
+      settings are plain JSON values, each a keyword parameter. Wrong ones are refused by `check_settings` and `check`
+      before, when nothing has been written or started yet.
     - Its module can be imported without the libraries that it needs; `require` says what is missing.
     - Every job that `submit` takes comes back from `results` once, whatever became of it: a worker that died is an
       outcome.
@@ -61,17 +61,17 @@ class Launcher(ABC):
 
     parallel: ClassVar[bool] = True
 
-    def __init__(self, plan: Plan, workers: int = 1, workshop: Workshop | None = None) -> None:
+    def __init__(self, plan: Plan, workers: int = 1, experiment: Experiment | None = None) -> None:
         self.plan = plan
         self.workers = workers
-        self.workshop = workshop or Workshop(plan)
+        self.experiment = experiment or Experiment(plan)
 
     @classmethod
     def accepts(cls) -> tuple[str, ...]:
         """The names of the settings."""
         kinds = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
         found = [name for name, one in signature(cls).parameters.items() if one.kind in kinds]
-        return tuple(name for name in found if name not in ("plan", "workers", "workshop"))
+        return tuple(name for name in found if name not in ("plan", "workers", "experiment"))
 
     @classmethod
     def require(cls) -> None:
@@ -84,7 +84,7 @@ class Launcher(ABC):
         return None
 
     @classmethod
-    def check(cls, settings: Mapping[str, Any], workshop: Workshop, controller: Controller) -> None:
+    def check(cls, settings: Mapping[str, Any], experiment: Experiment, controller: Controller) -> None:
         """Raise `WrongUse` where these settings and this search don't go together; nothing is written before."""
         return None
 
@@ -135,4 +135,4 @@ def _advice(key: str, known: Sequence[str]) -> str:
     return near(key, known) if known else "it takes none"
 
 
-__all__ = ["LAUNCHERS", "Done", "Job", "Launcher", "Plan", "Workshop", "find"]
+__all__ = ["LAUNCHERS", "Done", "Experiment", "Job", "Launcher", "Plan", "find"]

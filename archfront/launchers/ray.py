@@ -10,7 +10,7 @@ from typing import Any
 
 from archfront.contracts import Evaluation, Proposal, Status, WrongUse
 from archfront.launchers.base import LAUNCHERS, Done, Job, Launcher
-from archfront.plan import Plan, Workshop
+from archfront.plan import Experiment, Plan
 
 TRIES = 3
 """How often a job is given out before the deaths of its workers are its recorded outcome."""
@@ -22,11 +22,11 @@ class Worker:
     """The actor: makes its data set and evaluators once, then works on one job at a time. Only JSON goes in and out."""
 
     def __init__(self, plan: dict[str, Any]) -> None:
-        self._workshop = Workshop(Plan.from_json(plan))
+        self._experiment = Experiment(Plan.from_json(plan))
 
     def work(self, evaluator: str, architecture: str, ask: dict[str, Any], **files: Any) -> dict[str, Any]:
-        proposal = Proposal(self._workshop.space.from_json(json.loads(architecture)), **ask)
-        return self._workshop.work(evaluator, proposal, **files).to_json()
+        proposal = Proposal(self._experiment.space.from_json(json.loads(architecture)), **ask)
+        return self._experiment.work(evaluator, proposal, **files).to_json()
 
 
 @dataclass
@@ -58,9 +58,9 @@ class RayLauncher(Launcher):
     """
 
     def __init__(
-        self, plan: Plan, workers: int = 1, workshop: Workshop | None = None, *, address: str | None = None
+        self, plan: Plan, workers: int = 1, experiment: Experiment | None = None, *, address: str | None = None
     ) -> None:
-        super().__init__(plan, workers, workshop)
+        super().__init__(plan, workers, experiment)
         import ray  # takes seconds, and isn't always installed
 
         self._ray: Any = ray

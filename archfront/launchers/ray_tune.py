@@ -15,7 +15,7 @@ from typing import Any
 from archfront.contracts import Artifact, Evaluation, Status, WrongUse
 from archfront.launchers.base import LAUNCHERS, Done, Job
 from archfront.launchers.ray import GRACE_S, TRIES, RayLauncher
-from archfront.plan import Plan, Workshop
+from archfront.plan import Experiment, Plan
 from archfront.trials.tuning import EPOCHS, Tuning
 from controllers.base import Controller
 
@@ -38,24 +38,24 @@ class RayTuneLauncher(RayLauncher):
         self,
         plan: Plan,
         workers: int = 1,
-        workshop: Workshop | None = None,
+        experiment: Experiment | None = None,
         *,
         address: str | None = None,
         **settings: Any,
     ) -> None:
-        super().__init__(plan, workers, workshop, address=address)
+        super().__init__(plan, workers, experiment, address=address)
         from archfront.trials import loop  # needs Ray
 
         self._tune: Any = loop
         self._tuning = Tuning.of(settings)
-        self._main = next(name for name, one in self.workshop.evaluators.items() if one is self.workshop.main)
-        self._epochs = self.workshop.main.epochs(self.workshop.context) or 0
+        self._main = next(name for name, one in self.experiment.evaluators.items() if one is self.experiment.main)
+        self._epochs = self.experiment.main.epochs(self.experiment.context) or 0
         self._folder = Path(plan.folder).resolve()
-        self._ranges = self._tuning.ranges(self.workshop) if self._tuning.scheduler == "pbt" else {}
+        self._ranges = self._tuning.ranges(self.experiment) if self._tuning.scheduler == "pbt" else {}
         self._staging = self._folder / "ray-tune"
         shutil.rmtree(self._staging, ignore_errors=True)
         self._staging.mkdir(parents=True)
-        objective = self._tuning.objective(self.workshop)
+        objective = self._tuning.objective(self.experiment)
         about = {"plan": replace(plan, folder=str(self._folder)).to_json(), "objective": objective}
         (self._staging / "plan.json").write_text(json.dumps(about))
         self._jobs = self._tune.Jobs(max(workers, self._tuning.population) if self._ranges else workers)
@@ -83,8 +83,8 @@ class RayTuneLauncher(RayLauncher):
         Tuning.of(_tuned(settings))
 
     @classmethod
-    def check(cls, settings: Mapping[str, Any], workshop: Workshop, controller: Controller) -> None:
-        Tuning.of(_tuned(settings)).check(workshop, controller)
+    def check(cls, settings: Mapping[str, Any], experiment: Experiment, controller: Controller) -> None:
+        Tuning.of(_tuned(settings)).check(experiment, controller)
 
     @property
     def capacity(self) -> int:
@@ -145,7 +145,7 @@ class RayTuneLauncher(RayLauncher):
         """Tune's own loop, in a thread of its own."""
         os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(self.capacity))
         self._tune.seed_all(self.plan.seed)
-        direction = (self._tuning.objective(self.workshop) or "").rpartition(":")[2]
+        direction = (self._tuning.objective(self.experiment) or "").rpartition(":")[2]
         scheduler = self._tune.scheduler(self._tuning, direction, self._epochs, self._ranges)
         try:
             self._tune.run(self._staging, self._jobs, self._ends, scheduler, self._resources(), TRIES)
@@ -154,7 +154,7 @@ class RayTuneLauncher(RayLauncher):
 
     def _resources(self) -> dict[str, int]:
         found = {"cpu": self.plan.threads}
-        if self.workshop.main.resource == "gpu" and self._ray.cluster_resources().get("GPU", 0) > 0:
+        if self.experiment.main.resource == "gpu" and self._ray.cluster_resources().get("GPU", 0) > 0:
             found["gpu"] = 1
         return found
 
@@ -194,7 +194,7 @@ class RayTuneLauncher(RayLauncher):
         """The outcome at the fidelity that it was stopped at."""
         full = found.proposal.fidelity or self._epochs
         values = found.values
-        metric = (self._tuning.objective(self.workshop) or "").rpartition(":")[0]
+        metric = (self._tuning.objective(self.experiment) or "").rpartition(":")[0]
         reason = (
             f"stopped by {TITLES.get(self._tuning.scheduler, self._tuning.scheduler)} after {epochs} of {full} epochs"
         )

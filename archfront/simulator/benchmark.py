@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archfront.contracts import Constraint, Context, Evaluation, Objective, Proposal, WrongUse, judged, losses
-from archfront.plan import Plan, Workshop
+from archfront.plan import Experiment, Plan
 from archfront.study.front import hypervolume, nondominated
 from archfront.warm_start import COUNTED, STAND_INS, WarmStart, by_proxy, only
 from controllers.rungs import epochs_of
@@ -85,8 +85,8 @@ class Benchmark:
         for name in columns:
             whole.check_metric(name)
         columns += [name for name in STAND_INS if proxies and name in whole.metrics() and name not in columns]
-        workshop, goals, bounds = Workshop(plan), plan.parsed_objectives, plan.parsed_constraints
-        return cls(workshop.space, workshop.main_for(columns), goals, bounds, seconds, reference, fidelities)
+        experiment, goals, bounds = Experiment(plan), plan.parsed_objectives, plan.parsed_constraints
+        return cls(experiment.space, experiment.main_for(columns), goals, bounds, seconds, reference, fidelities)
 
     @property
     def measure(self) -> str:

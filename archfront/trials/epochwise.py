@@ -12,7 +12,7 @@ from typing import Any
 from ray import tune
 
 from archfront.contracts import Artifact, Evaluation, Objective, Proposal, Status
-from archfront.plan import Plan, Workshop
+from archfront.plan import Experiment, Plan
 from archfront.trials.tuning import EPOCHS, SCORE
 from search_spaces.canonical import to_json
 from search_spaces.parts import bare
@@ -48,7 +48,7 @@ class EpochwiseTraining(tune.Trainable):
         self._score = Objective.parse(about["objective"]) if about["objective"] else None
         # Tune has changed the folder; the plan's paths are relative to the one before.
         os.chdir(os.environ["TUNE_ORIG_WORKING_DIR"])
-        self._workshop = Workshop(Plan.from_json(about["plan"]))
+        self._experiment = Experiment(Plan.from_json(about["plan"]))
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -57,7 +57,7 @@ class EpochwiseTraining(tune.Trainable):
         self._staging = Path(new_config["staging"])
         self._changes: dict[str, Any] = dict(new_config["recipe"])
         self._job: dict[str, Any] = json.loads((self._staging / f"{self.trial_id}.json").read_text())
-        self._architecture = self._workshop.space.from_json(json.loads(self._job["architecture"]))
+        self._architecture = self._experiment.space.from_json(json.loads(self._job["architecture"]))
         checkpoint = self._job["checkpoint"]
         self._at = Progress(weights=str(self._folder / checkpoint) if checkpoint else "")
         if self._changes:
@@ -66,17 +66,17 @@ class EpochwiseTraining(tune.Trainable):
 
     @property
     def _folder(self) -> Path:
-        return self._workshop.context.folder
+        return self._experiment.context.folder
 
     @property
     def _network(self) -> str:
         """The identity of the network alone, whatever recipe the candidate brings."""
         network = bare(self._architecture)
-        return str(self._job["digest"] if network is self._architecture else self._workshop.space.digest(network))
+        return str(self._job["digest"] if network is self._architecture else self._experiment.space.digest(network))
 
     def step(self) -> dict[str, Any]:
         """One epoch more, up to the proposal's fidelity; an outcome other than `ok` ends the trial."""
-        full = self._job["fidelity"] or self._workshop.main.epochs(self._workshop.context)
+        full = self._job["fidelity"] or self._experiment.main.epochs(self._experiment.context)
         # What the study has at a lower fidelity can't be stopped there once more.
         until = min(full, max(self._at.epochs, self._job["trained"]) + 1)
         evaluation = self._evaluated(until, until == full)
@@ -98,21 +98,21 @@ class EpochwiseTraining(tune.Trainable):
         """The candidate after `until` epochs; errors are outcomes."""
         from evaluators.base import attempt
 
-        plan, job = self._workshop.plan, self._job
+        plan, job = self._experiment.plan, self._job
         fidelity = job["fidelity"] if last else until
         proposal = Proposal(self._trained(self._architecture), job["digest"], fidelity, number=job["number"])
         left = None if plan.timeout_s is None else plan.timeout_s - self._at.seconds
         context = replace(
-            self._workshop.context,
+            self._experiment.context,
             folder=self._staging,
             checkpoint=Path(self._at.weights) if self._at.weights else None,
             parents=tuple(self._folder / path for path in job["parents"]),
             timeout_s=left,
         )
-        evaluation = attempt(self._workshop.main, proposal, context)
+        evaluation = attempt(self._experiment.main, proposal, context)
         if evaluation.status is Status.TIMED_OUT:
             reason = f"took longer than {plan.timeout_s:g} s and was stopped in epoch {until}"
-            return replace(evaluation, reason=f"{self._workshop.main.name}: {reason}")
+            return replace(evaluation, reason=f"{self._experiment.main.name}: {reason}")
         if len(self._at.schedule) < 2:
             return evaluation
         # The recipe's hash in the protocol is of the last epochs alone.
@@ -180,8 +180,8 @@ class EpochwiseTraining(tune.Trainable):
         """A copy of a checkpoint and its optimizer's state under this candidate's name and present recipe."""
         from evaluators import checkpoints
 
-        main: Any = self._workshop.main
-        recipe = to_json(main.recipe_of(self._trained(self._architecture), self._workshop.data))
+        main: Any = self._experiment.main
+        recipe = to_json(main.recipe_of(self._trained(self._architecture), self._experiment.data))
         stem = f"{self._job['digest']}-taken{number}"
         for suffix in (checkpoints.OPTIMIZER, checkpoints.SUFFIX):
             beside = path.with_name(path.name.removesuffix(checkpoints.SUFFIX) + suffix)

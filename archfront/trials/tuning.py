@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from archfront.contracts import WrongUse
-from archfront.plan import Workshop
+from archfront.plan import Experiment
 from controllers.base import Controller
 from search_spaces.errors import near
 
@@ -70,11 +70,11 @@ class Tuning:
                 "launcher.mutate takes fields of the recipe: --set launcher.mutate.lr='log_uniform(1e-3,1e-1)'"
             )
 
-    def check(self, workshop: Workshop, controller: Controller) -> None:
+    def check(self, experiment: Experiment, controller: Controller) -> None:
         """Raise `WrongUse` where these settings and this search don't go together; nothing is written before."""
-        epochs = workshop.main.epochs(workshop.context)
+        epochs = experiment.main.epochs(experiment.context)
         if epochs is None:
-            name = workshop.plan.evaluator
+            name = experiment.plan.evaluator
             raise WrongUse(
                 f"ray-tune schedules trainings, and the evaluator '{name}' has no epochs; say --launcher ray"
             )
@@ -85,8 +85,8 @@ class Tuning:
                 "this controller says itself how long a candidate is trained, so Tune must not; "
                 "say --set launcher.scheduler=none, or take another --controller"
             )
-        if self.objective(workshop) is None:
-            metrics = ", ".join(workshop.main.metrics())
+        if self.objective(experiment) is None:
+            metrics = ", ".join(experiment.main.metrics())
             raise WrongUse(
                 f"no objective is measured by the training ({metrics}), so '{self.scheduler}' has nothing to compare; "
                 "add --objective accuracy, or say --set launcher.scheduler=none"
@@ -95,29 +95,29 @@ class Tuning:
             if name in USED[self.scheduler] and getattr(self, name) >= epochs:
                 raise WrongUse(f"launcher.{name}={getattr(self, name)} must be below the {epochs} epochs of a training")
         if self.scheduler == "pbt":
-            self.ranges(workshop)
+            self.ranges(experiment)
 
     @staticmethod
-    def objective(workshop: Workshop) -> str | None:
+    def objective(experiment: Experiment) -> str | None:
         """The first objective that the training measures, as the study writes it."""
-        measured = workshop.main.metrics()
-        return next((str(one) for one in workshop.plan.parsed_objectives if one.metric in measured), None)
+        measured = experiment.main.metrics()
+        return next((str(one) for one in experiment.plan.parsed_objectives if one.metric in measured), None)
 
-    def ranges(self, workshop: Workshop) -> dict[str, list[Any]]:
+    def ranges(self, experiment: Experiment) -> dict[str, list[Any]]:
         """The values that each hyper-parameter of a population may take, in order."""
         from evaluators.recipe import PartialRecipe
         from evaluators.searched_recipe import searched
         from search_spaces.parts import fields_of
 
-        main: Any = workshop.main
+        main: Any = experiment.main
         if not main.trains_by_recipe or not hasattr(main, "recipe_of"):
-            raise WrongUse(f"pbt changes the recipe, by which '{workshop.plan.evaluator}' doesn't train; say asha")
-        settings = workshop.plan.evaluator_settings
+            raise WrongUse(f"pbt changes the recipe, by which '{experiment.plan.evaluator}' doesn't train; say asha")
+        settings = experiment.plan.evaluator_settings
         if settings.get("seeds", 1) != 1 or settings.get("inherit", "") == "parent":
             raise WrongUse("pbt trains each candidate once and from scratch; leave evaluator.seeds and inherit out")
-        own = getattr(getattr(workshop.space, "tree", None), "recipe", None)
+        own = getattr(getattr(experiment.space, "tree", None), "recipe", None)
         taken = {name for name in fields_of(PartialRecipe) if getattr(own, name, None) is not None}
-        recipe = main.recipe(workshop.data)
+        recipe = main.recipe(experiment.data)
         wanted = dict(self.mutate) or {
             name: f"log_uniform({value / SPREAD!r},{value * SPREAD!r})"
             for name in ("lr", "weight_decay")

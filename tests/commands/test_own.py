@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from archfront.plan import Plan, Workshop
+from archfront.plan import Experiment, Plan
 from archfront.supernets.finalists import supernet_of
 
 OWN = """
@@ -88,7 +88,7 @@ def test_an_evaluator_that_says_everything_itself(archfront: Any, own: Path) -> 
 
 def test_nothing_is_counted_beside_it(own: Path) -> None:
     plan = Plan(space=f"{own}:space", evaluator=f"{own}:Known", data="digits", objectives=("latency_ms",)).qualified()
-    assert plan.objectives == ("latency_ms",) and list(Workshop(plan).evaluators) == ["known"]
+    assert plan.objectives == ("latency_ms",) and list(Experiment(plan).evaluators) == ["known"]
 
 
 def test_it_can_be_simulated(archfront: Any, own: Path) -> None:

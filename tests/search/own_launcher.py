@@ -6,7 +6,7 @@ from typing import Any
 
 from archfront.contracts import WrongUse
 from archfront.launchers.base import Done, Job, Launcher
-from archfront.plan import Plan, Workshop
+from archfront.plan import Experiment, Plan
 from controllers.base import Controller
 
 
@@ -14,9 +14,9 @@ class Stack(Launcher):
     """Takes `depth` jobs before it works on the last of them; each leaves a line in `log`."""
 
     def __init__(
-        self, plan: Plan, workers: int = 1, workshop: Workshop | None = None, *, depth: int = 2, log: str = ""
+        self, plan: Plan, workers: int = 1, experiment: Experiment | None = None, *, depth: int = 2, log: str = ""
     ) -> None:
-        super().__init__(plan, workers, workshop)
+        super().__init__(plan, workers, experiment)
         self._depth, self._log = depth, log
         self._jobs: list[Job] = []
 
@@ -26,7 +26,7 @@ class Stack(Launcher):
             raise WrongUse("depth is 1 or more")
 
     @classmethod
-    def check(cls, settings: Mapping[str, Any], workshop: Workshop, controller: Controller) -> None:
+    def check(cls, settings: Mapping[str, Any], experiment: Experiment, controller: Controller) -> None:
         if settings.get("depth", 2) > 5 and controller.multi_fidelity:
             raise WrongUse("a deep stack keeps low fidelities waiting")
 
@@ -44,7 +44,7 @@ class Stack(Launcher):
         if self._log:
             with Path(self._log).open("a") as file:
                 file.write(f"{job.id}\n")
-        return [Done(job, self.workshop.work(job.evaluator, job.proposal, job.checkpoint, job.parents))]
+        return [Done(job, self.experiment.work(job.evaluator, job.proposal, job.checkpoint, job.parents))]
 
     def close(self) -> None:
         self._jobs.clear()
