@@ -4,14 +4,13 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archfront.contracts import Constraint, Context, Evaluation, Objective, Proposal, WrongUse, feasible
+from evaluators.base import Evaluator, attempt, create, find, parse
+from search_spaces.errors import near
 from search_spaces.parts import without_recipe
 from search_spaces.space import SearchSpace
-
-if TYPE_CHECKING:
-    from evaluators.base import Evaluator
 
 DEVICE_METRICS = ("latency_ms", "throughput", "peak_memory_mb", "energy_mj")
 
@@ -53,8 +52,11 @@ class Plan:
         return cls(**fields)
 
     def qualified(self) -> "Plan":
-        """The plan with `latency_ms` and its like said to be of the plan's device: `latency_ms@host`."""
-        if self.evaluator.startswith("table"):
+        """The plan with `latency_ms` and its like said to be of the plan's device: `latency_ms@host`.
+
+        Those of an evaluator that says everything itself stay its own.
+        """
+        if find(parse(self.evaluator)[0]).self_contained:
             return self
         device = self.device_name
 
@@ -93,7 +95,7 @@ class Plan:
         return tuple(dict.fromkeys(objectives + constraints))
 
 
-class Workshop:
+class Experiment:
     """What a process makes from a plan when it first needs it: data set, space, evaluators, context."""
 
     def __init__(self, plan: Plan) -> None:
@@ -123,7 +125,7 @@ class Workshop:
     def _networks(self) -> SearchSpace:
         """The space that the plan names."""
         plan = self.plan
-        if plan.space.startswith("table:"):
+        if self._of_table:
             from search_spaces.table import TableSpace
 
             # Rows that the evaluator averages are one candidate.
@@ -140,11 +142,12 @@ class Workshop:
         else:
             space = get_space(plan.space, self.data.inputs, self.data.train.size)
         if plan.where is not None:
-            rule = getattr(self.main, "rule", None)
-            if rule is None:
-                raise WrongUse(f"--where {plan.where} needs a table: --space table:FILE or --evaluator table:FILE")
-            space = space.where(rule(plan.where), plan.where)
+            space = space.where(self.main.rule(plan.where), plan.where)
         return space
+
+    @property
+    def _of_table(self) -> bool:
+        return self.plan.space.startswith("table:")
 
     def _check_searched(self) -> None:
         """Raise `WrongUse` where no recipe can be searched, or a field of it is set, too."""
@@ -160,34 +163,24 @@ class Workshop:
             )
 
     @functools.cached_property
-    def main(self) -> "Evaluator":
+    def main(self) -> Evaluator:
         """The evaluator that does the main work."""
-        from evaluators.base import create, parse
+        return self.main_for(self.plan.wanted)
 
-        settings = dict(self.plan.evaluator_settings)
-        name, _ = parse(self.plan.evaluator)
-        if name == "table" and self.plan.space.startswith("table:"):
-            # The rows that the space leaves out must not count as repeats of those that it keeps.
-            settings.setdefault("where", self.plan.where)
-        if name == "table" and not settings.get("columns"):
-            # A benchmark table has dozens of columns; what nobody asked for need not be stored per candidate.
-            whole = create(self.plan.evaluator, settings)
-            for metric in self.plan.wanted:
-                whole.check_metric(metric)
-            settings["columns"] = list(self.plan.wanted)
-        return create(self.plan.evaluator, settings)
+    def main_for(self, metrics: Sequence[str]) -> Evaluator:
+        """The evaluator that does the main work, in a search that wants these metrics."""
+        plan = self.plan
+        return create(plan.evaluator, plan.evaluator_settings).narrowed(metrics, plan.where if self._of_table else None)
 
     @functools.cached_property
-    def evaluators(self) -> dict[str, "Evaluator"]:
+    def evaluators(self) -> dict[str, Evaluator]:
         """The parts of an evaluation in the order in which they run: cheap ones, devices, then the main one.
 
         Devices come before training since a candidate that a device can't run, or runs too slowly, need not be
         trained.
         """
-        from evaluators.base import create
-
         found: list[Evaluator] = []
-        if self.main.name != "table" and self.data is not None:
+        if not self.main.self_contained and self.data is not None:
             found.append(create("cost"))
             devices = {name.partition("@")[2] for name in self.plan.wanted if name.partition("@")[0] in DEVICE_METRICS}
             for device in sorted(filter(None, devices)):
@@ -198,7 +191,7 @@ class Workshop:
 
     @property
     def graded(self) -> tuple[str, ...]:
-        """The evaluators whose figures hang on a proposal's fidelity."""
+        """The evaluators whose figures depend on a proposal's fidelity."""
         return tuple(name for name, one in self.evaluators.items() if one.epochs(self.context) is not None)
 
     @property
@@ -226,8 +219,6 @@ class Workshop:
         metrics = [name for evaluator in self.evaluators.values() for name in evaluator.metrics()]
         for name in self.plan.wanted:
             if name not in metrics:
-                from search_spaces.errors import near
-
                 raise WrongUse(f"no evaluator here yields the metric '{name}'; {near(name, metrics)}")
         self._check_recipe()
         for evaluator in self.evaluators.values():
@@ -247,7 +238,7 @@ class Workshop:
         cheap = [evaluator for evaluator in self.evaluators.values() if evaluator.cheap]
         known = {name for evaluator in cheap for name in evaluator.metrics()}
         constraints = [c for c in self.plan.parsed_constraints if c.metric in known]
-        if not constraints or self.main.name == "table":
+        if not constraints or self.main.self_contained:
             return
 
         def values(architecture: Any) -> dict[str, float]:
@@ -267,8 +258,6 @@ class Workshop:
         self, evaluator: str, proposal: Proposal, checkpoint: str | None = None, parents: Sequence[str] = ()
     ) -> Evaluation:
         """One part of an evaluation; errors are outcomes. The paths of files are relative to the study's folder."""
-        from evaluators.base import attempt
-
         context = replace(self.context, parents=tuple(self.context.folder / path for path in parents))
         if checkpoint is not None:
             context = replace(context, checkpoint=context.folder / checkpoint)
@@ -282,7 +271,7 @@ class Workshop:
                 close()
 
 
-def _label(evaluator: "Evaluator") -> str:
+def _label(evaluator: Evaluator) -> str:
     """How the study names a part: `cost`, `training`, `latency@host`."""
     kind, _, device = evaluator.resource.partition(":")
     return f"{evaluator.name}@{device}" if kind == "device" else evaluator.name or type(evaluator).__name__
@@ -310,4 +299,4 @@ def descend(space: SearchSpace, values: Any, constraints: Sequence[Constraint]) 
     return best, found
 
 
-__all__ = ["DEVICE_METRICS", "Plan", "Workshop", "descend"]
+__all__ = ["DEVICE_METRICS", "Experiment", "Plan", "descend"]

@@ -1,20 +1,19 @@
 """Starting a search, or going on with one: from a plan to a study, a controller, a launcher and the loop."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from archfront.contracts import WrongUse
-from archfront.launchers.base import Launcher
-from archfront.plan import Plan, Workshop
+from archfront.launchers.base import Launcher, find
+from archfront.plan import Experiment, Plan
 from archfront.search import Budget, Listener, Progress, Search
 from archfront.study import Database, Study, create_study
 from archfront.warm_start import begun_with
-from controllers.auto import Auto
-from controllers.base import Controller, create, doubts
+from controllers.base import CONTROLLERS, Controller, create, doubts
 from controllers.given import read
 from search_spaces.canonical import to_json
-from search_spaces.errors import SpaceError, near
+from search_spaces.errors import SpaceError
 
 SAME = (
     *("space", "decisions", "where", "data", "evaluator", "evaluator_settings", "search_recipe", "device"),
@@ -47,7 +46,7 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     """Run the search that was ordered; a study of that name goes on. Raises `WrongUse` before anything is written."""
     if order.budget.evaluations is None and order.budget.minutes is None:
         raise WrongUse("a search needs a budget: --evaluations N, --minutes M, or both")
-    make_launcher, check_launcher = _launcher(order)
+    launcher_class, launcher_settings = _launcher(order)
     plan = order.plan.qualified()
     if not plan.objectives:
         raise WrongUse("a search needs an objective; say, for example, --objective accuracy --objective latency_ms")
@@ -55,54 +54,54 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     known = _known(database, order.study)
     folder = (database or Database.planned(order.url)).folder / order.study
     plan = replace(plan, folder=str(folder))
-    workshop = Workshop(plan)
-    controller = make_controller(order, workshop)
-    workshop.check()
-    controller.set_epochs(workshop.epochs)
-    check_launcher(workshop, controller)
-    settings = describe(order, workshop)
+    experiment = Experiment(plan)
+    controller = make_controller(order, experiment)
+    experiment.check()
+    controller.set_epochs(experiment.epochs)
+    launcher_class.check(launcher_settings, experiment, controller)
+    settings = describe(order, experiment)
     if known is not None:
-        _check_same(known, settings, workshop)
-    study = known or _create(order, workshop, {**settings, **_begun_with(order, workshop, database)}, controller)
+        _check_same(known, settings, experiment)
+    study = known or _create(order, experiment, {**settings, **_begun_with(order, experiment, database)}, controller)
     # From what the study keeps, so that it goes on with the same whatever has become of the file, or the other study.
-    controller.begin_with(read(workshop.space, study.settings.get("warm_start_architectures") or []))
+    controller.begin_with(read(experiment.space, study.settings.get("warm_start_architectures") or []))
     folder.mkdir(parents=True, exist_ok=True)
-    with make_launcher(plan, workshop) as launcher:
-        evaluators, graded = workshop.evaluators, workshop.graded
-        search = Search(study, workshop.space, controller, evaluators, launcher, order.budget, listener, graded)
+    with launcher_class(plan, order.workers, experiment, **launcher_settings) as launcher:
+        evaluators, graded = experiment.evaluators, experiment.graded
+        search = Search(study, experiment.space, controller, evaluators, launcher, order.budget, listener, graded)
         search.progress.notes = notes(order, controller)
         return study, search.run()
 
 
 def notes(order: Order, controller: Controller) -> list[str]:
     """What the user should know of how it is searched: what was picked and why, and settings that make no sense."""
-    picked = [f"controller {controller.picked}: {controller.reason}"] if isinstance(controller, Auto) else []
-    return picked + doubts(controller, order.budget.evaluations)
+    said = [controller.note] if controller.note else []
+    return said + doubts(controller, order.budget.evaluations)
 
 
-def make_controller(order: Order, workshop: Workshop) -> Controller:
-    """The controller that was ordered, or `auto`, which is told how many evaluations there will be."""
-    plan, name, settings = workshop.plan, order.controller or "auto", dict(order.controller_settings)
-    if name == "auto":
-        many = MANY if workshop.main.cheap else 0
+def make_controller(order: Order, experiment: Experiment) -> Controller:
+    """The controller that was ordered, or `auto`; told how many evaluations there will be where it takes that."""
+    plan, name, settings = experiment.plan, order.controller or "auto", dict(order.controller_settings)
+    if getattr(CONTROLLERS.get(name), "takes_evaluations", False):
+        many = MANY if experiment.main.cheap else 0
         settings.setdefault("evaluations", order.budget.evaluations or many)
-    return create(name, workshop.space, plan.parsed_objectives, plan.parsed_constraints, plan.seed, settings)
+    return create(name, experiment.space, plan.parsed_objectives, plan.parsed_constraints, plan.seed, settings)
 
 
-def describe(order: Order, workshop: Workshop) -> dict[str, Any]:
+def describe(order: Order, experiment: Experiment) -> dict[str, Any]:
     """What the study keeps of how it was made, as JSON values."""
-    settings = workshop.plan.to_json()
+    settings = experiment.plan.to_json()
     del settings["folder"]
-    data = workshop.data
+    data = experiment.data
     if data is not None:
         settings |= {"inputs": list(data.inputs), "outputs": data.outputs, "data_sha256": data.sha256}
-    identity = workshop.main.identity()
+    identity = experiment.main.identity()
     if identity:
         settings["evaluator_identity"] = identity
-    recipe = getattr(workshop.main, "recipe", None)
+    recipe = getattr(experiment.main, "recipe", None)
     return {
         **settings,
-        "space": workshop.plan.space or workshop.space.name,
+        "space": experiment.plan.space or experiment.space.name,
         "recipe": to_json(recipe(data)) if recipe and data is not None else {},
         "controller": order.controller,
         "controller_settings": dict(order.controller_settings),
@@ -113,12 +112,12 @@ def describe(order: Order, workshop: Workshop) -> dict[str, Any]:
     }
 
 
-def _begun_with(order: Order, workshop: Workshop, database: Database | None) -> dict[str, Any]:
+def _begun_with(order: Order, experiment: Experiment, database: Database | None) -> dict[str, Any]:
     """What the study keeps of its warm start: the architectures, as JSON values."""
     if not order.warm_start:
         return {}
-    found = begun_with(order.warm_start, workshop, order.study, database)
-    return {"warm_start_architectures": [workshop.space.to_json(architecture) for architecture in found]}
+    found = begun_with(order.warm_start, experiment, order.study, database)
+    return {"warm_start_architectures": [experiment.space.to_json(architecture) for architecture in found]}
 
 
 def _existing(url: str) -> Database | None:
@@ -134,7 +133,7 @@ def _known(database: Database | None, name: str) -> Study | None:
     return Study(database, name) if database.has(name) else None
 
 
-def _check_same(study: Study, settings: Mapping[str, Any], workshop: Workshop) -> None:
+def _check_same(study: Study, settings: Mapping[str, Any], experiment: Experiment) -> None:
     for key in (*SAME, "data_sha256", "evaluator_identity", "warm_start"):
         before, now = (kept.get(key) or None for kept in (study.settings, settings))
         if before != now:
@@ -142,75 +141,48 @@ def _check_same(study: Study, settings: Mapping[str, Any], workshop: Workshop) -
                 f"the study '{study.name}' was started with {key} = {before!r}, not {now!r}; "
                 "go on with the same, or start another with --study"
             )
-    if study.seed != workshop.plan.seed:
+    if study.seed != experiment.plan.seed:
         raise WrongUse(f"the study '{study.name}' was started with --seed {study.seed}; go on with it")
-    if study.fingerprint != workshop.space.fingerprint():
-        _check_inside(study, workshop)
+    if study.fingerprint != experiment.space.fingerprint():
+        _check_inside(study, experiment)
 
 
-def _check_inside(study: Study, workshop: Workshop) -> None:
+def _check_inside(study: Study, experiment: Experiment) -> None:
     """A space may have grown since the study began, but not have lost what was evaluated."""
     for row in study.rows():
         try:
-            inside = workshop.space.from_json(study.candidate(row.digest).architecture) in workshop.space
+            inside = experiment.space.from_json(study.candidate(row.digest).architecture) in experiment.space
         except SpaceError:
             inside = False
         if not inside:
             raise WrongUse(
-                f"the space '{workshop.space.name}' has changed: candidate {row.number} of the study '{study.name}' is "
-                "no longer in it; use the earlier space, or start another study with --study"
+                f"the space '{experiment.space.name}' has changed: candidate {row.number} of the study '{study.name}' "
+                "is no longer in it; use the earlier space, or start another study with --study"
             )
 
 
-def _create(order: Order, workshop: Workshop, settings: Mapping[str, Any], controller: Controller) -> Study:
+def _create(order: Order, experiment: Experiment, settings: Mapping[str, Any], controller: Controller) -> Study:
     return create_study(
         Database(order.url, create=True),
         order.study,
-        space=workshop.plan.space or workshop.space.name,
-        fingerprint=workshop.space.fingerprint(),
+        space=experiment.plan.space or experiment.space.name,
+        fingerprint=experiment.space.fingerprint(),
         settings=settings,
         objectives=controller.objectives,
         constraints=controller.constraints,
-        seed=workshop.plan.seed,
+        seed=experiment.plan.seed,
     )
 
 
-def _launcher(order: Order) -> tuple[Callable[[Plan, Workshop], Launcher], Callable[[Workshop, Controller], None]]:
-    """What makes the launcher that was ordered, and what checks that it suits the search.
-
-    Raises `WrongUse` at once where it can't be made.
-    """
+def _launcher(order: Order) -> tuple[type[Launcher], dict[str, Any]]:
+    """The launcher that was ordered, and its settings; raises `WrongUse` at once where it can't be made."""
     name = order.launcher or ("ray" if order.workers > 1 or order.ray_address else "inline")
-    known = ["inline", "ray", "ray-tune"]
-    if name not in known:
-        raise WrongUse(f"no launcher is named '{name}'; {near(name, known)}")
-    if name != "ray-tune" and order.launcher_settings:
-        key = next(iter(order.launcher_settings))
-        raise WrongUse(f"the launcher '{name}' has no setting '{key}'; say --launcher ray-tune, or leave it out")
-    if name == "inline":
-        if order.workers > 1:
-            raise WrongUse(f"the inline launcher has one worker, not {order.workers}; say --launcher ray")
-        from archfront.launchers.inline import InlineLauncher
-
-        return lambda plan, workshop: InlineLauncher(plan, workshop=workshop), _anything
-    try:
-        from archfront.launchers.ray import RayLauncher
-
-        if name == "ray":
-            return lambda plan, workshop: RayLauncher(plan, order.workers, order.ray_address), _anything
-        from archfront.launchers.ray_tune import RayTuneLauncher, Tuning
-    except ModuleNotFoundError:
-        raise WrongUse(f"the {name} launcher needs Ray; install it with: pip install 'archfront[ray]'") from None
-    tuning = Tuning.of(order.launcher_settings)
-
-    def make(plan: Plan, workshop: Workshop) -> Launcher:
-        return RayTuneLauncher(plan, order.workers, order.ray_address, tuning, workshop)
-
-    return make, tuning.check
-
-
-def _anything(workshop: Workshop, controller: Controller) -> None:
-    """Any search will do."""
+    cls = find(name, order.workers, order.launcher_settings)
+    if not order.ray_address:
+        return cls, dict(order.launcher_settings)
+    if "address" not in cls.accepts():
+        raise WrongUse(f"the launcher '{name}' joins no cluster; leave ray_address out, or say --launcher ray")
+    return cls, {"address": order.ray_address, **order.launcher_settings}
 
 
 __all__ = ["Order", "search"]

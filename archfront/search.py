@@ -25,6 +25,18 @@ FULL = 10**9
 """More epochs than any training has."""
 FRUITLESS = 1000
 """So many candidates in a row that break a cheap constraint end a search."""
+CURES = {
+    Status.INFEASIBLE: "loosen it in a new study",
+    Status.DIVERGED: "a lower learning rate may help, where it trains: --set evaluator.lr=…",
+    Status.OUT_OF_MEMORY: "take fewer --workers, smaller batches or a --space of smaller networks",
+    Status.TIMED_OUT: "give each more time: --set timeout_s=SECONDS",
+    Status.UNSUPPORTED: "take another --space or --device, since this evaluator can't judge such candidates",
+}
+"""What helps against most evaluations of a kind; of those that failed, the reason itself must say it."""
+
+
+class NoneSucceeded(RuntimeError):
+    """A search has ended without any result, and not because of constraints; the message says why in one line."""
 
 
 class StudyUnwritable(RuntimeError):
@@ -69,6 +81,17 @@ class Progress:
         return self.done_here / self.seconds if self.seconds > 0 else 0.0
 
     @property
+    def failure(self) -> str:
+        """One line that says why there is no result at all; empty where there is one, or constraints ruled all out."""
+        total = sum(self.counts.values())
+        if self.counts[Status.OK] or total == self.counts[Status.INFEASIBLE]:
+            return ""
+        common = self.reasons.most_common(2)
+        said = "; ".join(f"{count} × {reason}" for reason, count in common)
+        cure = CURES.get(Status(common[0][0].partition(":")[0]))
+        return f"none of the {total} evaluations succeeded: {said}" + (f"; {cure}" if cure else "")
+
+    @property
     def seconds_left(self) -> float | None:
         """Until the budget is used up, as far as that can be told."""
         left = []
@@ -111,7 +134,7 @@ class Search:
         listener: Listener | None = None,
         graded: Collection[str] = (),
     ) -> None:
-        """`graded` names the evaluators whose figures hang on a proposal's fidelity."""
+        """`graded` names the evaluators whose figures depend on a proposal's fidelity."""
         self.study = study
         self.space = space
         self.controller = controller
@@ -211,7 +234,7 @@ class Search:
     def _carry_over(self, writer: StudyWriter, work: _Open) -> None:
         """Take from earlier evaluations what is paid for: all but the training of this candidate at another fidelity.
 
-        Of its network under another recipe, what hangs on the network alone.
+        Of its network under another recipe, what depends on the network alone.
         """
         known = self._known.get(work.proposal.digest)
         if known is not None and known.status in (Status.OK, Status.INFEASIBLE):
@@ -346,4 +369,4 @@ def _kind(evaluation: Evaluation) -> str:
     return evaluation.reason[:80]
 
 
-__all__ = ["Budget", "Listener", "Progress", "Search", "StudyUnwritable"]
+__all__ = ["Budget", "Listener", "NoneSucceeded", "Progress", "Search", "StudyUnwritable"]

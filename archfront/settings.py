@@ -84,27 +84,27 @@ class Settings(BaseModel):
         }
 
     def order(self) -> Order:
-        """What to search, with the defaults filled in: digits are trained on, accuracy and latency are sought.
+        """What to search, with the defaults filled in: by training, on digits, for accuracy and latency.
 
-        A space or data that isn't named is the evaluator's own, where it brings one.
+        Data, a space and objectives that aren't named are the evaluator's own, where it brings some.
         """
         evaluator = self.evaluator.name or "training"
         name, argument = parse(evaluator)
-        brought = find(name).brings({**argument, **self.evaluator.settings})
+        kind = find(name)
+        brought = kind.brings({**argument, **self.evaluator.settings})
         if self.data.name:
             brought = {key: value for key, value in brought.items() if key == "space"}
-        training = name in ("training", "supernet")
         return Order(
             plan=Plan(
                 space=self.space or brought.get("space", ""),
                 decisions=tuple(self.decisions),
                 where=self.where,
-                data=self.data.name or brought.get("data") or ("digits" if training else None),
+                data=self.data.name or brought.get("data"),
                 data_settings={**brought.get("data_settings", {}), **self.data.settings},
                 evaluator=evaluator,
                 evaluator_settings=self.evaluator.settings,
                 device=self.device,
-                objectives=tuple(self.objectives) or (("accuracy", "latency_ms") if training else ()),
+                objectives=tuple(self.objectives) or kind.default_objectives,
                 constraints=tuple(self.constraints),
                 seed=self.seed,
                 threads=self.threads,

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from archfront.contracts import Constraint, Evaluation, Objective, Proposal, Status, WrongUse, judged
-from archfront.plan import Workshop
+from archfront.plan import Experiment
 from archfront.study import Database, Study
 from controllers.archive import Archive, Member
 from controllers.given import listed, read
@@ -22,7 +22,7 @@ CANDIDATES, DRAWN = 10, 200
 STAND_INS = ("macs", "params")
 """What stands in for costs that must be measured."""
 COUNTED = ("params", "macs", "activations")
-"""Metrics that hang on the architecture alone: looking at them gives nothing away that is paid for."""
+"""Metrics that depend on the architecture alone: looking at them gives nothing away that is paid for."""
 FORM = "say FILE.json, study:NAME[:COUNT] or proxy:METRIC[:COUNT/DRAWN], as in proxy:naswot:10/200"
 
 
@@ -61,34 +61,34 @@ class WarmStart:
         return cls(kind, found["name"], count, drawn, found.get("direction", "max"))
 
 
-def begun_with(text: str, workshop: Workshop, study: str, database: Database | None) -> list[Any]:
+def begun_with(text: str, experiment: Experiment, study: str, database: Database | None) -> list[Any]:
     """The architectures that `--warm-start` stands for, in a search of the study that is called `study`.
 
     Raises `WrongUse` where there are none.
     """
     wanted = WarmStart.parse(text)
     if wanted.kind == "file":
-        return read(workshop.space, listed(wanted.name))
+        return read(experiment.space, listed(wanted.name))
     if wanted.kind == "study":
         if wanted.name == study:
             raise WrongUse(f"--warm-start {text}: this is the study itself; name another, or this one with --study")
         if database is None:
             raise WrongUse(f"--warm-start {text}: there is no database yet, so no study; see --db")
-        return of_study(Study(database, wanted.name), wanted.count, workshop)
-    plan, space = workshop.plan, workshop.space
-    score = _score(text, wanted.name, workshop)
+        return of_study(Study(database, wanted.name), wanted.count, experiment)
+    plan, space = experiment.plan, experiment.space
+    score = _score(text, wanted.name, experiment)
     return by_proxy(wanted, space, score, plan.parsed_objectives, plan.parsed_constraints, plan.seed)
 
 
-def of_study(other: Study, count: int, workshop: Workshop) -> list[Any]:
+def of_study(other: Study, count: int, experiment: Experiment) -> list[Any]:
     """Up to `count` architectures of another study that lie in this search's space: its front, then the best others.
 
     They are ranked by this search's objectives where the other study has them all, else by its own; what breaks this
     search's constraints comes in only where nothing keeps them.
     """
-    objectives = workshop.plan.parsed_objectives
+    objectives = experiment.plan.parsed_objectives
     points = other.points(objectives) or other.points()
-    bounds = workshop.plan.parsed_constraints
+    bounds = experiment.plan.parsed_constraints
     members = []
     for point in points:
         excess = sum(c.excess(point.values[c.metric]) for c in bounds if c.metric in point.values)
@@ -97,11 +97,11 @@ def of_study(other: Study, count: int, workshop: Workshop) -> list[Any]:
     for member in best(members, len(members)) if members else []:
         if len(found) == count:
             break
-        found += _inside(workshop.space, other.candidate(member.digest).architecture)
+        found += _inside(experiment.space, other.candidate(member.digest).architecture)
     if not found:
         raise WrongUse(
             f"--warm-start study:{other.name}: none of its {len(members)} candidates that could be evaluated lies in "
-            f"the space '{workshop.space.name}'; name a study of this space or of one that overlaps it"
+            f"the space '{experiment.space.name}'; name a study of this space or of one that overlaps it"
         )
     return found
 
@@ -169,19 +169,19 @@ def _drawn(space: SearchSpace, count: int, seed: int) -> Iterator[Proposal]:
             return
 
 
-def _score(text: str, metric: str, workshop: Workshop) -> Callable[[Proposal], Evaluation]:
+def _score(text: str, metric: str, experiment: Experiment) -> Callable[[Proposal], Evaluation]:
     """What scores a candidate: cheap evaluators first, and no other where a constraint is broken already."""
-    plan = workshop.plan
-    parts = [one for one in workshop.evaluators.values() if one.cheap and one is not workshop.main]
+    plan = experiment.plan
+    parts = [one for one in experiment.evaluators.values() if one.cheap and one is not experiment.main]
     if not any(metric in part.metrics() for part in parts):
-        parts.append(_scorer(text, metric, workshop))
-    parts[-1].prepare(workshop.context)
+        parts.append(_scorer(text, metric, experiment))
+    parts[-1].prepare(experiment.context)
     shown = {metric, *(name for part in parts[:-1] for name in part.metrics()), *COUNTED}
 
     def score(proposal: Proposal) -> Evaluation:
         found = Evaluation(proposal)
         for part in parts:
-            fresh = only(attempt(part, proposal, workshop.context), shown)
+            fresh = only(attempt(part, proposal, experiment.context), shown)
             found = judged(found.joined(fresh), plan.parsed_constraints)
             if found.status is not Status.OK:
                 break
@@ -195,13 +195,13 @@ def only(evaluation: Evaluation, names: set[str]) -> Evaluation:
     return replace(evaluation, metrics=tuple(metric for metric in evaluation.metrics if metric.name in names))
 
 
-def _scorer(text: str, metric: str, workshop: Workshop) -> Evaluator:
+def _scorer(text: str, metric: str, experiment: Experiment) -> Evaluator:
     """The evaluator that yields the metric: the search's own where that costs nothing, or a zero-cost proxy."""
     names: tuple[str, ...] = COUNTED
-    if workshop.main.cheap:
-        if metric == workshop.plan.parsed_objectives[0].metric:
+    if experiment.main.cheap:
+        if metric == experiment.plan.parsed_objectives[0].metric:
             raise WrongUse(f"--warm-start {text}: {metric} is the objective itself; take what costs less to know")
-        main = _whole(workshop)
+        main = experiment.main.whole()
         if metric in main.metrics():
             return main
         names = main.metrics()
@@ -210,16 +210,6 @@ def _scorer(text: str, metric: str, workshop: Workshop) -> Evaluator:
     known = (*names, *PROXIES.names())
     if metric not in PROXIES.names():
         raise WrongUse(f"--warm-start {text}: nothing cheap yields '{metric}' here; {near(metric, known)}")
-    if workshop.data is None:
+    if experiment.data is None:
         raise WrongUse(f"--warm-start {text}: a zero-cost proxy looks at pictures; say --data, or take another score")
     return create("zero_cost", {"proxies": [metric]})
-
-
-def _whole(workshop: Workshop) -> Evaluator:
-    """The search's own evaluator; a table with all of its columns."""
-    plan = workshop.plan
-    if workshop.main.name != "table":
-        return workshop.main
-    settings = {key: value for key, value in plan.evaluator_settings.items() if key != "columns"}
-    where = {"where": plan.where} if plan.space.startswith("table:") else {}
-    return create(plan.evaluator, {**where, **settings})

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from evaluators.datasets import DataSet, load
-from evaluators.datasets.sources import Array, Arrays
+from evaluators.datasets.arrays import Array, Arrays
 from search_spaces.blocks import Block, Conv3x3Stem, ConvDownsample, InvertedBottleneck, PatchifyStem
 from search_spaces.holes import integers, one_of, repeat
 from search_spaces.space import Space

@@ -14,7 +14,7 @@ import psutil
 
 from archfront.contracts import Context, Evaluation, Metric, Objective, Proposal
 from archfront.launchers.inline import InlineLauncher
-from archfront.plan import Plan, Workshop
+from archfront.plan import Experiment, Plan
 from archfront.search import Budget, Progress, Search
 from archfront.study import Database, create_study
 from controllers import CONTROLLERS
@@ -53,8 +53,8 @@ def ours(folder: Path, controller_name: str, candidates: int) -> None:
         seed=0,
     )
     plan = Plan()
-    workshop = Workshop(plan)
-    workshop.__dict__["evaluators"] = {"trivial": Trivial()}
+    experiment = Experiment(plan)
+    experiment.__dict__["evaluators"] = {"trivial": Trivial()}
     times = [time.perf_counter()]
 
     def listen(progress: Progress) -> None:
@@ -62,8 +62,8 @@ def ours(folder: Path, controller_name: str, candidates: int) -> None:
             times.append(time.perf_counter())
 
     controller = CONTROLLERS.get(controller_name)(space, objectives, (), 0)
-    launcher = InlineLauncher(plan, workshop=workshop)
-    Search(study, space, controller, workshop.evaluators, launcher, Budget(candidates), listen).run()
+    launcher = InlineLauncher(plan, experiment=experiment)
+    Search(study, space, controller, experiment.evaluators, launcher, Budget(candidates), listen).run()
     for count in (1_000, 10_000, 100_000):
         if count <= candidates:
             rate = WINDOW / (times[count] - times[count - WINDOW])

@@ -21,6 +21,7 @@ from benchmarks.supernet_truth import TO, rows, sample
 from evaluators.datasets import DataSet
 from evaluators.inherited_weights import about_supernet
 from evaluators.recipe import Recipe
+from evaluators.supernet_estimate import estimate
 from evaluators.supernet_training import SupernetTraining
 from search_spaces.weight_sharing import METHODS, Supernet, recalibrate
 from search_spaces.weight_sharing.few_shot import split
@@ -142,7 +143,7 @@ def made(
 
     if folder is not None and (folder / "checkpoints").exists():
         return training(int(about_supernet(folder)["steps"]))
-    each = training(1000).estimate().cpu_seconds / 1000
+    each = estimate(training(1000)).cpu_seconds / 1000
     return training(max(10, round(cpu_s / each)))
 
 

@@ -18,11 +18,13 @@ FEW = 12
 class Auto(Controller):
     """Every candidate where the budget reaches for all, a model with up to 2,000 evaluations, else evolution.
 
-    `picked` and `reason` say which controller it is, and why.
+    `picked` and `reason` say which controller it is, and why. Whatever is asked of it, or told to it, that one answers.
 
     Args:
         evaluations: how many there will be; 0 where only time limits them. A search fills this in itself.
     """
+
+    takes_evaluations = True
 
     def __init__(
         self,
@@ -30,32 +32,60 @@ class Auto(Controller):
         objectives: Sequence[Objective],
         constraints: Sequence[Constraint] = (),
         seed: int = 0,
+        *,
         evaluations: int = 0,
     ) -> None:
         super().__init__(space, objectives, constraints, seed)
         self.picked, self.reason = pick(space.size(), len(objectives), evaluations)
         self._inner = CONTROLLERS.get(self.picked)(space, objectives, constraints, seed)
         self.archive = self._inner.archive
+        self.multi_fidelity = self._inner.multi_fidelity
+
+    @property
+    def note(self) -> str:
+        """Which controller was picked, and why; then what that one has to say."""
+        said = f"; {self._inner.note}" if self._inner.note else ""
+        return f"controller {self.picked}: {self.reason}{said}"
+
+    @property
+    def waiting(self) -> bool:
+        return self._inner.waiting
+
+    def set_epochs(self, epochs: int | None) -> None:
+        self._inner.set_epochs(epochs)
 
     def begin_with(self, architectures: Iterable[Any]) -> None:
-        """Let the controller that was picked begin with these."""
         self._inner.begin_with(architectures)
 
+    def propose(self, rng: Random) -> Proposal:
+        return self._inner.propose(rng)
+
+    def observe(self, evaluation: Evaluation) -> None:
+        self._inner.observe(evaluation)
+
+    def proposal(self, architecture: Any, origin: str, parents: Iterable[str] = ()) -> Proposal:
+        return self._inner.proposal(architecture, origin, parents)
+
+    def architecture(self, digest: str) -> Any:
+        return self._inner.architecture(digest)
+
     def ask(self, n: int = 1) -> list[Proposal]:
-        """What the controller that was picked asks for."""
         return self._inner.ask(n)
 
     def tell(self, evaluations: Iterable[Evaluation]) -> None:
-        """Tell the controller that was picked."""
         self._inner.tell(evaluations)
 
     def restore(self, proposals: Iterable[Proposal], evaluations: Iterable[Evaluation]) -> None:
-        """Restore the controller that was picked."""
         self._inner.restore(proposals, evaluations)
 
-    def propose(self, rng: Random) -> Proposal:
-        """A candidate of the controller that was picked."""
-        return self._inner.propose(rng)
+    def _remember(self, proposal: Proposal) -> None:
+        self._inner._remember(proposal)
+
+    def _left(self) -> Proposal | None:
+        return self._inner._left()
+
+    def _unseen(self, rng: Random) -> Proposal | None:
+        return self._inner._unseen(rng)
 
 
 def pick(size: int | None, objectives: int, evaluations: int) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from inspect import signature
+from inspect import Parameter, signature
 from random import Random
 from typing import Any, ClassVar
 
@@ -20,6 +20,8 @@ TRIES = 200
 """How often a controller's own move may end at a known candidate before a fresh random one is taken instead."""
 AT_RANDOM = ("start", "population", "population_size", "n_startup_trials")
 """Settings that say how many candidates are drawn at random before a controller uses what it has learnt."""
+GIVEN = {"space": "--space", "objectives": "--objective", "constraints": "--constraint", "seed": "--seed"}
+"""What every controller is constructed with besides its settings, and the option that says it."""
 
 
 class Controller(ABC):
@@ -33,14 +35,18 @@ class Controller(ABC):
     - It never proposes what was proposed before; `ask` sees to that, and gives fewer than asked for, or none, when the
       space is exhausted. One that says `multi_fidelity` may propose a candidate again at a higher fidelity.
     - It takes any number of objectives and constraints, or refuses in its constructor with one line.
+    - All that it is constructed with goes by name: `space`, `objectives`, `constraints`, `seed`, and its settings.
 
     Not thread-safe: one search uses one controller.
     """
 
     tries: ClassVar[int] = TRIES
     """How often `propose` is called for one candidate; less than `TRIES` where a call is costly."""
-    multi_fidelity: ClassVar[bool] = False
-    """Whether it proposes trainings shorter than the full one."""
+    multi_fidelity: bool = False
+    """Whether it proposes trainings shorter than the full one; set it on the instance when it depends on settings."""
+    takes_evaluations: ClassVar[bool] = False
+    """Whether it has a setting `evaluations`, which a search fills in: how many there will be, 0 where only time
+    limits them."""
 
     def __init__(
         self,
@@ -60,6 +66,11 @@ class Controller(ABC):
         self._asked = 0
         self._architectures: dict[str, Any] = {}
         self._given: tuple[Proposal, ...] = ()
+
+    @property
+    def note(self) -> str:
+        """One line that the user should read before the search, such as what was chosen for them; empty for most."""
+        return ""
 
     @property
     def waiting(self) -> bool:
@@ -162,14 +173,42 @@ def create(
     cls = CONTROLLERS.get(name)
     if not (isinstance(cls, type) and issubclass(cls, Controller)):
         raise WrongUse(f"'{name}' is no controller; give a class derived from controllers.Controller")
-    accepted = list(signature(cls).parameters)[4:]
-    for key in settings or {}:
+    given, accepted = dict(settings or {}), settings_of(cls)
+    for key in given:
+        if key in GIVEN:
+            raise WrongUse(f"'{key}' is no setting of the controller '{name}'; the search says it: {GIVEN[key]}")
         if key not in accepted:
-            raise WrongUse(f"the controller '{name}' has no setting '{key}'; {near(key, accepted)}")
-    made = cls(space, objectives, constraints, seed, **(settings or {}))
-    defaults = {key: value.default for key, value in list(signature(cls).parameters.items())[4:]}
-    made.settings = {**defaults, **(settings or {})}
+            advice = near(key, accepted) if accepted else "it takes none"
+            raise WrongUse(f"the controller '{name}' has no setting '{key}'; {advice}")
+    for key, parameter in accepted.items():
+        if parameter.default is Parameter.empty and key not in given:
+            raise WrongUse(f"the controller '{name}' needs the setting '{key}'; say --set controller.{key}=VALUE")
+    made = cls(space=space, objectives=objectives, constraints=constraints, seed=seed, **given)
+    made.settings = {**{key: parameter.default for key, parameter in accepted.items()}, **given}
     return made
+
+
+def settings_of(cls: type) -> dict[str, Parameter]:
+    """The settings that a controller's class takes, by name; of one with `**kwargs`, also its base's.
+
+    Raises `WrongUse` where its constructor can't be given everything by name.
+    """
+    found: dict[str, Parameter] = {}
+    missing = set(GIVEN)
+    for base in cls.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        parameters = list(signature(vars(base)["__init__"]).parameters.values())[1:]
+        for parameter in parameters:
+            if parameter.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY):
+                found.setdefault(parameter.name, parameter)
+        missing -= found.keys()
+        if not any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters):
+            break
+    if missing:
+        lacks = ", ".join(sorted(missing))
+        raise WrongUse(f"{cls.__name__}.__init__ must take {', '.join(GIVEN)} by name; it lacks {lacks}")
+    return {key: parameter for key, parameter in found.items() if key not in GIVEN}
 
 
 def doubts(controller: Controller, evaluations: int | None) -> list[str]:

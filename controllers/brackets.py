@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from random import Random
-from typing import Any, ClassVar
+from typing import Any
 
 from archfront.contracts import Constraint, Evaluation, Objective, Proposal, WrongUse
 from controllers.base import Controller, create
@@ -32,7 +32,7 @@ class Brackets(Controller):
         fidelities: the shares of all rungs below full training, in place of those that min_fidelity makes.
     """
 
-    multi_fidelity: ClassVar[bool] = True
+    multi_fidelity = True
 
     def __init__(
         self,
@@ -40,6 +40,7 @@ class Brackets(Controller):
         objectives: Sequence[Objective],
         constraints: Sequence[Constraint] = (),
         seed: int = 0,
+        *,
         of: str = "",
         min_fidelity: float = 1 / 16,
         reduction: float = 4,

@@ -1,4 +1,4 @@
-"""A distribution over a space's genes that is learnt from few examples: each decision hangs on at most one other."""
+"""A distribution over a space's genes that is learnt from few examples: each decision depends on at most one other."""
 
 from collections.abc import Sequence
 
@@ -12,13 +12,13 @@ Genes = npt.NDArray[np.int64]
 EVEN = 1.0
 """How many examples of even chance are added to those of each decision."""
 PRIOR = 2.0
-"""How many examples, of a decision's own frequencies, are added to those with one state of the decision it hangs on."""
+"""How many examples, of a decision's own frequencies, are added to those with one state of the one it depends on."""
 
 
 class DependencyTree:
     """Fitted by frequencies, as in "Using Optimal Dependency-Trees for Combinatorial Optimization".
 
-    Each decision hangs on the earlier one that tells most about it among the examples, where that is more than chance
+    Each decision depends on the earlier one that tells most about it among the examples, where that is more than chance
     gives by the Bayesian information criterion. In a draw, a decision that isn't in force is void.
     """
 
@@ -53,7 +53,7 @@ class DependencyTree:
         return best if merit[best] > 1e-9 else None
 
     def _table(self, i: int) -> Floats:
-        """The probabilities of decision i's options, in a row for each state of the decision it hangs on."""
+        """The probabilities of decision i's options, in a row for each state of the decision it depends on."""
         own, parent = self._together.diagonal()[self._options(i)], self.parents[i]
         alone = (own + EVEN / len(own)) / (own.sum() + EVEN)
         if parent is None:

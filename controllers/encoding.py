@@ -93,7 +93,7 @@ class Encoding:
       scale, so that near numbers are near. The columns of a decision weigh so that its distance lies between 0 (equal)
       and 1. One that is inactive is half way from any option: that it is says its parent's distance already.
     - `counts`: how often each option was chosen over all decisions that have the same options, wherever they stand:
-      what a network costs hangs on that more than on the place.
+      what a network costs depends on that more than on the place.
     - `traits`: what the space itself says of its architectures.
     """
 

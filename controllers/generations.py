@@ -30,6 +30,7 @@ class Generations(Controller):
         objectives: Sequence[Objective],
         constraints: Sequence[Constraint] = (),
         seed: int = 0,
+        *,
         population: int = 20,
         crossover: float = 0.9,
     ) -> None:

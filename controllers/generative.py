@@ -41,7 +41,7 @@ Places = npt.NDArray[np.intp]
 class Generative(Controller):
     """Generates networks that maximise the performance subject to the indicator function of the constraints.
 
-    The generator, a distribution over the decisions in which each hangs on at most one other, is fitted to the best
+    The generator, a distribution over the decisions in which each depends on at most one other, is fitted to the best
     networks evaluated so far that keep the constraints. The inquisitor, a Bayesian linear model of performance and
     constraints, probes it: what it generates is judged, and what the inquisitor approves of is generated more often in
     the next round. Of the last round, the network that is best by one draw of the inquisitor's beliefs is proposed.
@@ -67,6 +67,7 @@ class Generative(Controller):
         objectives: Sequence[Objective],
         constraints: Sequence[Constraint] = (),
         seed: int = 0,
+        *,
         start: int = 20,
         elites: int = 15,
         probes: int = 64,

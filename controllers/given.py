@@ -29,6 +29,7 @@ class Given(Controller):
         objectives: Sequence[Objective],
         constraints: Sequence[Constraint] = (),
         seed: int = 0,
+        *,
         architectures: Sequence[Any] = (),
         file: str = "",
     ) -> None:

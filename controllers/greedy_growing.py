@@ -54,6 +54,7 @@ class GreedyGrowing(Controller):
         objectives: Sequence[Objective],
         constraints: Sequence[Constraint] = (),
         seed: int = 0,
+        *,
         start: int = 2,
         tried: int = 6,
         cost: str = "params",

@@ -57,6 +57,7 @@ class LayerTying(Controller):
         objectives: Sequence[Objective],
         constraints: Sequence[Constraint] = (),
         seed: int = 0,
+        *,
         start: int = 4,
         tournament: int = 4,
         lr: float = 0.3,

@@ -39,6 +39,7 @@ class MapElites(Controller):
         objectives: Sequence[Objective],
         constraints: Sequence[Constraint] = (),
         seed: int = 0,
+        *,
         axes: str | Sequence[str] = (),
         bins: int = 8,
         start: int = 20,

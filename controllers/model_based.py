@@ -81,6 +81,7 @@ class ModelBasedSearch(Controller):
         objectives: Sequence[Objective],
         constraints: Sequence[Constraint] = (),
         seed: int = 0,
+        *,
         start: int = 10,
         observations: int = 200,
     ) -> None:

@@ -43,11 +43,12 @@ class NSGA3(Generations):
         objectives: Sequence[Objective],
         constraints: Sequence[Constraint] = (),
         seed: int = 0,
+        *,
         population: int = 20,
         crossover: float = 0.9,
         divisions: int = 0,
     ) -> None:
-        super().__init__(space, objectives, constraints, seed, population, crossover)
+        super().__init__(space, objectives, constraints, seed, population=population, crossover=crossover)
         if divisions < 0:
             raise WrongUse("nsga3 needs divisions >= 1, or 0 to choose by the population")
         count = len(self.objectives)

@@ -26,6 +26,7 @@ class OneShot(Controller):
         objectives: Sequence[Objective],
         constraints: Sequence[Constraint] = (),
         seed: int = 0,
+        *,
         policy: str = "",
     ) -> None:
         """`policy` is the JSON file that a differentiable method's training left.

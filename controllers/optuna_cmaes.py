@@ -27,6 +27,7 @@ class OptunaCMAES(OptunaController):
         objectives: Sequence[Objective],
         constraints: Sequence[Constraint] = (),
         seed: int = 0,
+        *,
         population_size: int = 0,
     ) -> None:
         numbers = sum(d.ordered and len(d.options) > 1 and d.parent is None for d in space.decisions)

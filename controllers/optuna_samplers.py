@@ -170,6 +170,7 @@ class OptunaTPE(OptunaController):
         objectives: Sequence[Objective],
         constraints: Sequence[Constraint] = (),
         seed: int = 0,
+        *,
         n_startup_trials: int = 10,
         n_ei_candidates: int = 24,
     ) -> None:
@@ -195,6 +196,7 @@ class OptunaGP(OptunaController):
         objectives: Sequence[Objective],
         constraints: Sequence[Constraint] = (),
         seed: int = 0,
+        *,
         n_startup_trials: int = 10,
         deterministic_objective: bool = False,
     ) -> None:
@@ -226,6 +228,7 @@ class OptunaGenetic(OptunaController):
         objectives: Sequence[Objective],
         constraints: Sequence[Constraint] = (),
         seed: int = 0,
+        *,
         population_size: int = 50,
         crossover_prob: float = 0.9,
         swapping_prob: float = 0.5,

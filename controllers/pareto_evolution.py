@@ -25,6 +25,7 @@ class ParetoEvolution(Controller):
         objectives: Sequence[Objective],
         constraints: Sequence[Constraint] = (),
         seed: int = 0,
+        *,
         start: int = 10,
         crossover: float = 0.2,
     ) -> None:

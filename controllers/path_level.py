@@ -58,6 +58,7 @@ class PathLevel(Controller):
         objectives: Sequence[Objective],
         constraints: Sequence[Constraint] = (),
         seed: int = 0,
+        *,
         start: int = 4,
         tournament: int = 4,
         hidden: int = 24,

@@ -81,6 +81,7 @@ class PolicySearch(Controller):
         objectives: Sequence[Objective],
         constraints: Sequence[Constraint] = (),
         seed: int = 0,
+        *,
         start: int = 20,
         batch: int = 5,
         elites: int = 10,

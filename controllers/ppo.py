@@ -40,6 +40,7 @@ class PPO(PolicySearch):
         objectives: Sequence[Objective],
         constraints: Sequence[Constraint] = (),
         seed: int = 0,
+        *,
         learning_rate: float = 0.02,
         clip: float = 0.2,
         epochs: int = 4,
@@ -53,7 +54,19 @@ class PPO(PolicySearch):
         weight: float = 0.0,
         penalty: float = 10.0,
     ) -> None:
-        super().__init__(space, objectives, constraints, seed, start, batch, elites, reward, target, weight, penalty)
+        super().__init__(
+            space,
+            objectives,
+            constraints,
+            seed,
+            start=start,
+            batch=batch,
+            elites=elites,
+            reward=reward,
+            target=target,
+            weight=weight,
+            penalty=penalty,
+        )
         if learning_rate <= 0 or clip <= 0 or epochs < 1 or entropy < 0 or hidden < 1:
             raise WrongUse("ppo needs learning_rate > 0, clip > 0, epochs >= 1, entropy >= 0 and hidden >= 1")
         import torch  # takes seconds, and is needed by this controller alone

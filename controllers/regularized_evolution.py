@@ -27,6 +27,7 @@ class RegularizedEvolution(Controller):
         objectives: Sequence[Objective],
         constraints: Sequence[Constraint] = (),
         seed: int = 0,
+        *,
         population: int = 20,
         tournament: int = 5,
     ) -> None:

@@ -35,6 +35,7 @@ class Reinforce(PolicySearch):
         objectives: Sequence[Objective],
         constraints: Sequence[Constraint] = (),
         seed: int = 0,
+        *,
         learning_rate: float = 0.3,
         entropy: float = 0.02,
         steps: int = 10,
@@ -46,7 +47,19 @@ class Reinforce(PolicySearch):
         weight: float = 0.0,
         penalty: float = 10.0,
     ) -> None:
-        super().__init__(space, objectives, constraints, seed, start, batch, elites, reward, target, weight, penalty)
+        super().__init__(
+            space,
+            objectives,
+            constraints,
+            seed,
+            start=start,
+            batch=batch,
+            elites=elites,
+            reward=reward,
+            target=target,
+            weight=weight,
+            penalty=penalty,
+        )
         if learning_rate <= 0 or entropy < 0 or steps < 1:
             raise WrongUse("reinforce needs learning_rate > 0, entropy >= 0 and steps >= 1")
         self._rate = learning_rate

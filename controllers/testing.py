@@ -29,7 +29,7 @@ SMALL = TableSpace("small", ["a", "b", "c"], [(a, b, c) for a in range(3) for b 
 WIDE = Space((integers(0, 5),) * 5, "wide")
 """A space of 7,776 candidates: more neighbours than a short search tries."""
 LAYERS = Space(repeat(integers(1, 8), (one_of("a", "b", "c"), one_of(1, 2, 4))), "layers")
-"""A space of 4 · 10^7 candidates in which most decisions hang on another."""
+"""A space of 4 · 10^7 candidates in which most decisions depend on another."""
 OBJECTIVES = (
     Objective("accuracy", "max"),
     Objective("latency", "min"),
@@ -86,7 +86,7 @@ class ControllerConformance:
 
     `settings` are what its constructor is given besides space, objectives, constraints and seed. A controller whose
     proposals cost more than milliseconds asks for less: `steps` proposals per search, `tells` results in a history,
-    `seeds` to judge by. One whose proposals don't hang on evaluations says `learns = False`.
+    `seeds` to judge by. One whose proposals don't depend on evaluations says `learns = False`.
     """
 
     controller: ClassVar[type[Controller]]

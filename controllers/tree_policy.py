@@ -28,7 +28,7 @@ State = tuple[Any, Any]
 class TreePolicy:
     """A bidirectional Tree-LSTM: what is below each node is summed up from the leaves, what is around it from the root.
 
-    Deterministic: the initial weights hang on `seed`, all others on the calls of `learn`.
+    Deterministic: the initial weights depend on `seed`, all others on the calls of `learn`.
     """
 
     def __init__(self, kinds: int, numbers: int, actions: int, seed: int, hidden: int = 24, lr: float = 0.01) -> None:

@@ -4,7 +4,7 @@ import importlib
 import inspect
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from math import isfinite
@@ -37,11 +37,14 @@ class Evaluator(ABC):
     - It respects `context.threads` and gives up by `context.timeout_s` with `TimeoutError`.
 
     Class attributes: `name` as in the registry; `resource` says where it must run: "cpu", "gpu" (a GPU when there is
-    one), or "device:<name>" (set it on the instance when it hangs on settings); `cheap` evaluators (milliseconds) run
+    one), or "device:<name>" (set it on the instance when it depends on settings); `cheap` evaluators (milliseconds) run
     first and can reject a candidate before anything is trained; `argument` is the setting that the text after the
-    colon stands for in `name:text`. `network_alone` says that the metrics hang on the network alone, so that what was
+    colon stands for in `name:text`. `network_alone` says that the metrics depend on the network alone, so that what was
     measured once stands for the same network under another recipe; `trains_by_recipe`, that candidates which bring a
-    recipe of their own (`topologies.Trained`) are trained by it.
+    recipe of their own (`topologies.Trained`) are trained by it. `self_contained` says that all that is known of a
+    candidate comes from this evaluator: nothing is counted or measured beside it, `latency_ms` is its metric of that
+    name instead of the latency on the search's device, and whether constraints can be met is not tried beforehand.
+    `default_objectives` are sought where a search names no objectives.
     """
 
     name: ClassVar[str] = ""
@@ -50,6 +53,8 @@ class Evaluator(ABC):
     argument: ClassVar[str] = ""
     network_alone: ClassVar[bool] = False
     trains_by_recipe: ClassVar[bool] = False
+    self_contained: ClassVar[bool] = False
+    default_objectives: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def metrics(self) -> tuple[str, ...]:
@@ -64,6 +69,26 @@ class Evaluator(ABC):
         """The `space`, `data` and `data_settings` of a search with these settings that names neither; mostly none."""
         return {}
 
+    @classmethod
+    def supernet_folder(cls, settings: Mapping[str, Any]) -> str:
+        """The folder of the supernet whose weights candidates are judged with; empty where there is none."""
+        return ""
+
+    def narrowed(self, metrics: Sequence[str], where: str | None = None) -> "Evaluator":
+        """What a search that wants these metrics uses in place of this one, where it has many more than those.
+
+        `where` is the rule of a table's space, which leaves rows out. Raises `WrongUse` for a metric that it hasn't.
+        """
+        return self
+
+    def whole(self) -> "Evaluator":
+        """The evaluator with all its metrics, of which this one is `narrowed`."""
+        return self
+
+    def rule(self, where: str) -> Callable[[Any], bool]:
+        """A predicate for `space.where(...)`, by what this evaluator knows of candidates; raises `WrongUse`."""
+        raise WrongUse(f"--where {where} needs a table: --space table:FILE or --evaluator table:FILE")
+
     def epochs(self, context: Context) -> int | None:
         """The epochs of a full evaluation, of which a proposal's fidelity may ask for fewer; None: it is ignored.
 
@@ -72,7 +97,7 @@ class Evaluator(ABC):
         return None
 
     def identity(self) -> str:
-        """What results hang on besides the settings, as the hash of a file; asked for after `prepare`."""
+        """What results depend on besides the settings, as the hash of a file; asked for after `prepare`."""
         return ""
 
     def prepare(self, context: Context) -> None:

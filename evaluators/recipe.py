@@ -96,7 +96,7 @@ class PartialRecipe(Part):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        # Fields don't hang on each other, so every option is checked here, and none when it is drawn.
+        # Fields don't depend on each other, so every option is checked here, and none when it is drawn.
         for name in fields_of(self):
             value = getattr(self, name)
             if isinstance(value, Repeat | tuple):

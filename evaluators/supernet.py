@@ -35,6 +35,7 @@ class SupernetEvaluator(Evaluator):
 
     name = "supernet"
     argument = "folder"
+    default_objectives = ("accuracy", "latency_ms")
 
     def __init__(
         self,
@@ -61,6 +62,10 @@ class SupernetEvaluator(Evaluator):
         """The supernet's own space and data, split as they were when it was trained."""
         about = about_supernet(Path(settings["folder"]))
         return {key: about[key] for key in ("space", "data", "data_settings")}
+
+    @classmethod
+    def supernet_folder(cls, settings: Mapping[str, Any]) -> str:
+        return str(settings.get("folder", ""))
 
     def metrics(self) -> tuple[str, ...]:
         return ("accuracy", "test_accuracy", "loss") if self._test else ("accuracy", "loss")

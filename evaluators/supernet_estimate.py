@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from evaluators import checkpoints
+from evaluators.candidate_training import optimizer_for
 from evaluators.supernet_training import SupernetTraining
-from evaluators.training import optimizer_for
 
 TRIALS = 6
 """Steps that an estimate is made from, spread over the training."""

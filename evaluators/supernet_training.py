@@ -9,7 +9,7 @@ from hashlib import sha256
 from math import isfinite
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,16 +18,13 @@ from archfront.contracts import WrongUse
 from evaluators import checkpoints
 from evaluators.augmentation import augmented
 from evaluators.base import Diverged
+from evaluators.candidate_training import optimizer_for
 from evaluators.datasets import Augmentation, DataSet
 from evaluators.recipe import Recipe
-from evaluators.training import optimizer_for
 from hardware_profiles import quiet
 from search_spaces import canonical
 from search_spaces.weight_sharing import Supernet, recalibrate
 from search_spaces.weight_sharing.methods import Batch, Method
-
-if TYPE_CHECKING:
-    from evaluators.supernet_estimate import Estimate
 
 STEM, TRAINING, FROZEN = "supernet", ".training.safetensors", ".teacher.safetensors"
 """A supernet's files: weights, everything that its training goes on from, and the frozen teacher, if any."""
@@ -207,12 +204,6 @@ class SupernetTraining:
         self.supernet.activate(before)
         self.supernet.train(training)
         return TrainingProgress(self.done, self.steps, seconds, *losses)
-
-    def estimate(self) -> "Estimate":
-        """What the rest of the training will take."""
-        from evaluators.supernet_estimate import estimate
-
-        return estimate(self)
 
     def save(self, folder: Path) -> None:
         """Leave the weights, and all that the training goes on from, in `folder`, each file whole or not at all."""

@@ -29,6 +29,7 @@ class TableEvaluator(Evaluator):
     resource = "cpu"
     cheap = True
     argument = "file"
+    self_contained = True
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class TableEvaluator(Evaluator):
             raise WrongUse(f"{file}: {cause}; metrics are numeric columns, repeats is 'error' or 'mean'")
         self.file = file
         self._repeats: Repeats = repeats
+        self._columns, self._where = columns, where
         self._values = np.stack([_floats(self._table, name) for name in self._names], axis=1)
         content = sha256(Path(file).expanduser().read_bytes()).hexdigest()[:12]
         self._provenance = Provenance(runtime="table", protocol=f"{Path(file).name}@{content}")
@@ -62,6 +64,16 @@ class TableEvaluator(Evaluator):
         if name not in self._names:
             raise WrongUse(f"the table {self.file} has no numeric column '{name}'; {near(name, self._names)}")
 
+    def narrowed(self, metrics: Sequence[str], where: str | None = None) -> "TableEvaluator":
+        """With the columns of these metrics alone, unless `columns` says which: tables have dozens."""
+        for metric in () if self._columns else metrics:
+            self.check_metric(metric)
+        # The rows that the space leaves out must not count as repeats of those that it keeps.
+        return TableEvaluator(self.file, self._columns or metrics, self._where or where, self._repeats)
+
+    def whole(self) -> "TableEvaluator":
+        return TableEvaluator(self.file, (), self._where, self._repeats)
+
     def evaluate(self, proposal: Proposal, context: Context) -> Evaluation:
         rows = self._rows(proposal.architecture)
         if rows is None:
@@ -69,10 +81,10 @@ class TableEvaluator(Evaluator):
             return Evaluation(proposal, Status.UNSUPPORTED, reason)
         return Evaluation(proposal, metrics=self._metrics(rows))
 
-    def rule(self, column: str) -> Callable[[Any], bool]:
-        """A predicate for `space.where(...)`: the architecture has a row, and the boolean `column` is true in it."""
+    def rule(self, where: str) -> Callable[[Any], bool]:
+        """The architecture has a row, and the boolean column `where` is true in it."""
         try:
-            true = kept(self._table, column)
+            true = kept(self._table, where)
         except SpaceError as error:
             raise WrongUse(str(error)) from None
 

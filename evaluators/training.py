@@ -4,26 +4,25 @@ import json
 import os
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import nn
 
 from archfront.contracts import Artifact, Context, Evaluation, Metric, Proposal, WrongUse
 from evaluators import checkpoints
 from evaluators.base import EVALUATORS, Evaluator
-from evaluators.candidate_training import Training, optimizer_for, seed_of, suffix, threads_set, training_device
+from evaluators.candidate_training import Training, seed_of, suffix, threads_set, training_device
 from evaluators.datasets import DataSet
-from evaluators.intervals import over_runs, wilson
+from evaluators.inherited_weights import InheritedWeights
+from evaluators.intervals import over_runs
+from evaluators.parent_weights import from_parents
 from evaluators.recipe import FIELDS, Recipe, default_recipe, own_recipe
 from search_spaces.building import build
 from search_spaces.errors import SpaceError, near
 from search_spaces.parts import without_recipe
-
-if TYPE_CHECKING:
-    from evaluators.inherited_weights import InheritedWeights
-
 
 RUNS = "runs"
 """The kind of artifact that keeps the metrics of each of several runs."""
@@ -54,6 +53,7 @@ class TrainingEvaluator(Evaluator):
 
     name = "training"
     trains_by_recipe = True
+    default_objectives = ("accuracy", "latency_ms")
 
     def __init__(self, device: str = "auto", seeds: int = 1, inherit: str = "", **recipe: Any) -> None:
         for key in recipe:
@@ -71,6 +71,11 @@ class TrainingEvaluator(Evaluator):
         self._source: InheritedWeights | None = None
         self.resource = "gpu" if self._device == "cuda" else "cpu"
 
+    @classmethod
+    def brings(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Data that needs no file."""
+        return {"data": "digits"}
+
     def metrics(self) -> tuple[str, ...]:
         return ("accuracy", "test_accuracy", "loss")
 
@@ -79,8 +84,6 @@ class TrainingEvaluator(Evaluator):
             raise WrongUse("training needs a data set; name one, as with --data digits")
         self.recipe(context.data)
         if self._inherit not in ("", PARENT) and self._source is None:
-            from evaluators.inherited_weights import InheritedWeights
-
             self._source = InheritedWeights(self._inherit, context.data, self._device)
 
     def recipe(self, dataset: DataSet) -> Recipe:
@@ -129,8 +132,6 @@ class TrainingEvaluator(Evaluator):
         seed = seed_of(context, proposal, "weights")
         model = build(proposal.architecture, dataset.inputs, dataset.outputs, seed)
         if self._inherit == PARENT:
-            from evaluators.parent_weights import from_parents
-
             found = from_parents(proposal.architecture, context, seed)
             if found is not None:
                 model.load_state_dict(found[0])
@@ -182,4 +183,4 @@ def _checkpoint(context: Context, number: int) -> Path | None:
     return context.checkpoint.with_name(f"{stem}{suffix(number)}{checkpoints.SUFFIX}")
 
 
-__all__ = ["RUNS", "Training", "TrainingEvaluator", "optimizer_for", "seed_of", "wilson"]
+__all__ = ["RUNS", "TrainingEvaluator"]

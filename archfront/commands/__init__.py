@@ -54,7 +54,10 @@ app.add_typer(supernet.app, name="supernet")
 app.add_typer(bench.app, name="bench")
 
 FAILURES = frozenset(
-    {"Diverged", "ExportRefused", "LeaseLost", "StudyUnwritable", "TimingFailed", "TimingTimedOut", "Unsupported"}
+    {
+        *("Diverged", "ExportRefused", "LeaseLost", "NoneSucceeded", "StudyUnwritable", "TimingFailed"),
+        *("TimingTimedOut", "Unsupported"),
+    }
 )
 """Errors that say in one line why the work failed."""
 ClickError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")

@@ -84,7 +84,7 @@ def search(
         decisions=columns,
         where=where,
         evaluator=evaluator,
-        evaluator_settings={"repeats": repeats},
+        evaluator_settings={} if repeats == "error" else {"repeats": repeats},
         objectives=tuple(objective or ()),
         constraints=tuple(constraint or ()),
     )

@@ -80,14 +80,16 @@ def status(progress: "Progress") -> str:
     """One line: how many, how fast, how long."""
     of = f" of {progress.budget.evaluations}" if progress.budget.evaluations else ""
     left = f", {duration(progress.seconds_left)} left" if progress.seconds_left is not None else ""
-    failed = sum(progress.reasons.values())
+    infeasible = progress.counts["infeasible"]
+    failed = sum(progress.reasons.values()) - infeasible
     words = [
         f"{duration(progress.seconds)}{left}: {progress.done}{of} evaluated",
         f"{progress.rate:.2g}/s",
         f"{progress.running} running",
         f"front of {len(progress.front)}",
     ]
-    return ", ".join([*words, f"{failed} failed or infeasible"] if failed else words)
+    words += [f"{count} {kind}" for count, kind in ((failed, "failed"), (infeasible, "infeasible")) if count]
+    return ", ".join(words)
 
 
 def panel(progress: "Progress", title: str, objectives: "tuple[Objective, ...]") -> "RenderableType":

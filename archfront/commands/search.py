@@ -50,7 +50,7 @@ Device = Annotated[str | None, typer.Option(help="Where latency is measured; 'ar
 Evaluations = Annotated[int | None, typer.Option(help="End when the study has so many evaluations.")]
 Minutes = Annotated[float | None, typer.Option(help="End after so many minutes.")]
 Workers = Annotated[int | None, typer.Option(help="Evaluations at the same time.")]
-Launcher = Annotated[str | None, typer.Option(help="inline, ray or ray-tune.")]
+Launcher = Annotated[str | None, typer.Option(help="inline, ray, ray-tune or FILE.py:NAME.")]
 Seed = Annotated[int | None, typer.Option(help="The seed of every random draw.")]
 WarmStart = Annotated[
     str | None,
@@ -168,9 +168,13 @@ def known_study(url: str, name: str) -> "Study | None":
 
 
 def run_study(settings: "Settings", as_json: bool) -> None:
-    """Search, showing how it goes, and say what was found and what to do with it."""
+    """Search, showing how it goes, and say what was found and what to do with it.
+
+    Raises `NoneSucceeded` in the end where nothing was found for other reasons than constraints.
+    """
     from archfront import run
     from archfront.commands.progress import listener
+    from archfront.search import NoneSucceeded
 
     order = settings.order()
     with listener(order, quiet=as_json) as show:
@@ -179,6 +183,8 @@ def run_study(settings: "Settings", as_json: bool) -> None:
         print_json(_summary(study, progress))
     else:
         _conclude(study, progress, settings.db)
+    if progress.failure:
+        raise NoneSucceeded(progress.failure)
 
 
 def _summary(study: "Study", progress: "Progress") -> dict[str, Any]:
@@ -200,9 +206,11 @@ def _conclude(study: "Study", progress: "Progress", db: str) -> None:
     from archfront.study import DEFAULT_URL
 
     front = study.front()
-    print_table(front_table(front, study.objectives, FURTHER))
+    if front:
+        print_table(front_table(front, study.objectives, FURTHER))
+        typer.echo()
     typer.echo(
-        f"\nended: {progress.ended}; {progress.done_here} evaluations in {duration(progress.seconds)}; "
+        f"ended: {progress.ended}; {progress.done_here} evaluations in {duration(progress.seconds)}; "
         f"front of {len(front)}; hypervolume {figure(study.hypervolume())}"
     )
     for note in progress.notes:
@@ -211,12 +219,12 @@ def _conclude(study: "Study", progress: "Progress", db: str) -> None:
         typer.echo("  ~ marks figures that are predicted: the device was never quiet enough to measure them")
     for reason, count in progress.reasons.most_common(5):
         typer.echo(f"  {count} × {reason}")
+    if not front:
+        typer.echo(_empty(progress))
+        return
     where = [] if db == DEFAULT_URL else ["--db", db]
     program = _program()
     again = shlex.join([*program, "search", "--study", study.name, *where])
-    if not front:
-        typer.echo("no candidate kept all constraints; see 'archfront studies' and loosen them in a new study")
-        return
     typer.echo("next:")
     best = str(front[0].number)
     trained = any(artifact.kind == "weights" for artifact in study.candidate(best).artifacts)
@@ -224,6 +232,17 @@ def _conclude(study: "Study", progress: "Progress", db: str) -> None:
     for words in [["export", study.name, "--candidate", best], *commands] if trained else commands:
         typer.echo("  " + shlex.join([*program, *words, *where]))
     typer.echo(f"  {again} --minutes 10   # goes on")
+
+
+def _empty(progress: "Progress") -> str:
+    """Why the front is empty."""
+    if progress.counts["ok"]:
+        return "no candidate has figures of all objectives after a full evaluation; more evaluations may bring one"
+    if progress.failure:
+        return "no evaluation succeeded"
+    if progress.counts["infeasible"]:
+        return "no candidate kept all constraints; loosen them in a new study"
+    return "nothing was evaluated"
 
 
 def _program() -> list[str]:

@@ -182,15 +182,15 @@ def dilations(
     import json
 
     from archfront.contracts import WrongUse
-    from archfront.plan import Plan, Workshop
+    from archfront.plan import Experiment, Plan
     from controllers.given import listed, read
     from evaluators.dilation_search import search_dilations
     from evaluators.recipe import default_recipe
 
     if not to.parent.is_dir():
         raise WrongUse(f"no folder {to.parent}; make it first, or name another with --to")
-    workshop = Workshop(Plan(space=space, data=data, seed=seed))
-    within, pictures = workshop.space, workshop.data
+    experiment = Experiment(Plan(space=space, data=data, seed=seed))
+    within, pictures = experiment.space, experiment.data
     first = read(within, listed(str(architecture)))[0] if architecture else within.sample(f"{seed}/dilations")
     recipe = default_recipe(pictures, **({} if epochs is None else {"epochs": epochs}))
     found, chosen = search_dilations(within, first, pictures, recipe, seed, threads, device)

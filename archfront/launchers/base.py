@@ -1,14 +1,19 @@
-"""What gives work to workers: the contract of a launcher, and the work itself."""
+"""What gives work to workers: the contract of a launcher, the registry of launchers, and the work itself."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from inspect import Parameter, signature
+from typing import Any, ClassVar
 
-from archfront.contracts import Evaluation, Proposal
-from archfront.plan import Plan, Workshop
+from archfront.contracts import Evaluation, Proposal, WrongUse
+from archfront.plan import Experiment, Plan
+from controllers.base import Controller
+from search_spaces.errors import near
 from search_spaces.registry import Registry
 
 LAUNCHERS: "Registry[type[Launcher]]" = Registry("launcher", "archfront.launchers")
+"""All launchers by name; `path/to/file.py:Class` and entry points of `archfront.launchers` count, too."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +44,49 @@ class Done:
 
 
 class Launcher(ABC):
-    """Runs jobs where their resources are. Used as a context manager by one thread."""
+    """Runs jobs where their resources are. Used as a context manager by one thread.
 
-    def __init__(self, plan: Plan, workers: int = 1) -> None:
+    What an implementation owes:
+
+    - It is constructed as `cls(plan, workers, experiment, **settings)`: the experiment is this process's own, and
+      settings are plain JSON values, each a keyword parameter. Wrong ones are refused by `check_settings` and `check`
+      before, when nothing has been written or started yet.
+    - Its module can be imported without the libraries that it needs; `require` says what is missing.
+    - Every job that `submit` takes comes back from `results` once, whatever became of it: a worker that died is an
+      outcome.
+
+    Class attributes: `parallel` says that it can have more than one worker. One with a setting `address` can join a
+    cluster, whose address a search knows as `ray_address`.
+    """
+
+    parallel: ClassVar[bool] = True
+
+    def __init__(self, plan: Plan, workers: int = 1, experiment: Experiment | None = None) -> None:
         self.plan = plan
         self.workers = workers
+        self.experiment = experiment or Experiment(plan)
+
+    @classmethod
+    def accepts(cls) -> tuple[str, ...]:
+        """The names of the settings."""
+        kinds = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+        found = [name for name, one in signature(cls).parameters.items() if one.kind in kinds]
+        return tuple(name for name in found if name not in ("plan", "workers", "experiment"))
+
+    @classmethod
+    def require(cls) -> None:
+        """Raise `WrongUse`, with the command that installs it, where something that it needs is missing."""
+        return None
+
+    @classmethod
+    def check_settings(cls, settings: Mapping[str, Any]) -> None:
+        """Raise `WrongUse` for settings with wrong values; their names are right already."""
+        return None
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any], experiment: Experiment, controller: Controller) -> None:
+        """Raise `WrongUse` where these settings and this search don't go together; nothing is written before."""
+        return None
 
     def __enter__(self) -> "Launcher":
         return self
@@ -69,4 +112,27 @@ class Launcher(ABC):
         """Stop all workers; what still runs is lost."""
 
 
-__all__ = ["LAUNCHERS", "Done", "Job", "Launcher", "Plan", "Workshop"]
+def find(name: str, workers: int, settings: Mapping[str, Any]) -> type[Launcher]:
+    """The launcher called `name`, for so many workers and with these settings; raises `WrongUse` where it can't be."""
+    cls = LAUNCHERS.get(name)
+    if not (isinstance(cls, type) and issubclass(cls, Launcher)):
+        raise WrongUse(f"'{name}' is no launcher; give a class derived from archfront.launchers.base.Launcher")
+    known = cls.accepts()
+    for key in settings:
+        if key not in known:
+            raise WrongUse(f"the launcher '{name}' has no setting '{key}'; {_advice(key, known)}")
+    if workers > 1 and not cls.parallel:
+        raise WrongUse(f"the {name} launcher has one worker, not {workers}; say --launcher ray")
+    cls.require()
+    cls.check_settings(settings)
+    return cls
+
+
+def _advice(key: str, known: Sequence[str]) -> str:
+    takers = [entry.name for entry in LAUNCHERS if key in entry.value.accepts()]
+    if takers:
+        return f"say --launcher {' or '.join(takers)}, or leave it out"
+    return near(key, known) if known else "it takes none"
+
+
+__all__ = ["LAUNCHERS", "Done", "Experiment", "Job", "Launcher", "Plan", "find"]

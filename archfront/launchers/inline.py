@@ -4,16 +4,17 @@ from collections import deque
 from collections.abc import Sequence
 
 from archfront.launchers.base import LAUNCHERS, Done, Job, Launcher
-from archfront.plan import Plan, Workshop
+from archfront.plan import Experiment, Plan
 
 
 @LAUNCHERS.register("inline")
 class InlineLauncher(Launcher):
     """No workers; the simplest to debug, and exactly reproducible."""
 
-    def __init__(self, plan: Plan, workers: int = 1, workshop: Workshop | None = None) -> None:
-        super().__init__(plan, 1)
-        self._workshop = workshop or Workshop(plan)
+    parallel = False
+
+    def __init__(self, plan: Plan, workers: int = 1, experiment: Experiment | None = None) -> None:
+        super().__init__(plan, 1, experiment)
         self._queue: deque[Job] = deque()
 
     @property
@@ -27,9 +28,9 @@ class InlineLauncher(Launcher):
         if not self._queue:
             return []
         job = self._queue.popleft()
-        done = self._workshop.work(job.evaluator, job.proposal, job.checkpoint, job.parents)
+        done = self.experiment.work(job.evaluator, job.proposal, job.checkpoint, job.parents)
         return [Done(job, done)]
 
     def close(self) -> None:
         self._queue.clear()
-        self._workshop.close()
+        self.experiment.close()

@@ -8,12 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import ray
-from ray.exceptions import RayActorError, RayError
-
 from archfront.contracts import Evaluation, Proposal, Status, WrongUse
 from archfront.launchers.base import LAUNCHERS, Done, Job, Launcher
-from archfront.plan import Plan, Workshop
+from archfront.plan import Experiment, Plan
 
 TRIES = 3
 """How often a job is given out before the deaths of its workers are its recorded outcome."""
@@ -25,11 +22,11 @@ class Worker:
     """The actor: makes its data set and evaluators once, then works on one job at a time. Only JSON goes in and out."""
 
     def __init__(self, plan: dict[str, Any]) -> None:
-        self._workshop = Workshop(Plan.from_json(plan))
+        self._experiment = Experiment(Plan.from_json(plan))
 
     def work(self, evaluator: str, architecture: str, ask: dict[str, Any], **files: Any) -> dict[str, Any]:
-        proposal = Proposal(self._workshop.space.from_json(json.loads(architecture)), **ask)
-        return self._workshop.work(evaluator, proposal, **files).to_json()
+        proposal = Proposal(self._experiment.space.from_json(json.loads(architecture)), **ask)
+        return self._experiment.work(evaluator, proposal, **files).to_json()
 
 
 @dataclass
@@ -55,10 +52,18 @@ class RayLauncher(Launcher):
 
     Without an address a local Ray is started, and stopped in the end. A worker that dies is started anew by Ray, and
     its job is given out again, up to three times.
+
+    Args:
+        address: of the cluster to join, or `auto`; without one, Ray runs on this host alone.
     """
 
-    def __init__(self, plan: Plan, workers: int = 1, address: str | None = None) -> None:
-        super().__init__(plan, workers)
+    def __init__(
+        self, plan: Plan, workers: int = 1, experiment: Experiment | None = None, *, address: str | None = None
+    ) -> None:
+        super().__init__(plan, workers, experiment)
+        import ray  # takes seconds, and isn't always installed
+
+        self._ray: Any = ray
         self._started = not ray.is_initialized()
         if self._started:
             # Ray would run its workers, and the timing process below one, behind everything else on the host.
@@ -74,6 +79,13 @@ class RayLauncher(Launcher):
         self._running: dict[Any, _Running] = {}
         self._tries: dict[tuple[int, str], int] = {}
 
+    @classmethod
+    def require(cls) -> None:
+        try:
+            import ray  # noqa: F401
+        except ModuleNotFoundError:
+            raise WrongUse("the ray launcher needs Ray; install it with: pip install 'archfront[ray]'") from None
+
     @property
     def capacity(self) -> int:
         # One more than train at a time, so that nobody idles while a candidate is being timed.
@@ -88,9 +100,9 @@ class RayLauncher(Launcher):
     def _pool(self, resource: str) -> _Pool:
         count, cores = self._size(resource)
         options: dict[str, Any] = {"max_restarts": -1, "num_cpus": cores}
-        if resource == "gpu" and ray.cluster_resources().get("GPU", 0) > 0:
+        if resource == "gpu" and self._ray.cluster_resources().get("GPU", 0) > 0:
             options["num_gpus"] = 1
-        cls = ray.remote(**options)(Worker)
+        cls = self._ray.remote(**options)(Worker)
         return _Pool([cls.remote(self.plan.to_json()) for _ in range(count)], deque(range(count)), deque())
 
     def _size(self, resource: str) -> tuple[int, int]:
@@ -110,7 +122,7 @@ class RayLauncher(Launcher):
     def results(self, timeout_s: float) -> Sequence[Done]:
         if not self._running:
             return []
-        ready, _ = ray.wait(list(self._running), num_returns=1, timeout=timeout_s)
+        ready, _ = self._ray.wait(list(self._running), num_returns=1, timeout=timeout_s)
         done = [outcome for reference in ready if (outcome := self._take(reference)) is not None]
         self._kill_overdue()
         self._dispatch()
@@ -121,8 +133,8 @@ class RayLauncher(Launcher):
         running.pool.free.append(running.actor)
         job = running.job
         try:
-            return Done(job, Evaluation.from_json(job.proposal, ray.get(reference)))
-        except RayActorError as error:
+            return Done(job, Evaluation.from_json(job.proposal, self._ray.get(reference)))
+        except self._ray.exceptions.RayActorError as error:
             key = (job.id, job.evaluator)
             self._tries[key] = self._tries.get(key, 1) + 1
             if self._tries[key] <= TRIES:
@@ -130,7 +142,7 @@ class RayLauncher(Launcher):
                 time.sleep(0.2)  # Ray restarts the actor; a call at once would only hit the dead one again
                 return None
             reason = f"{job.evaluator}: the worker died {TRIES} times ({' '.join(str(error).split())[:200]})"
-        except RayError as error:
+        except self._ray.exceptions.RayError as error:
             reason = f"{job.evaluator}: {' '.join(str(error).split())[:300]}"
         return Done(job, Evaluation(job.proposal, Status.FAILED, reason))
 
@@ -141,14 +153,14 @@ class RayLauncher(Launcher):
         for running in list(self._running.values()):
             if time.monotonic() - running.since > limit + GRACE_S:
                 self._tries[(running.job.id, running.job.evaluator)] = TRIES  # not again: it would hang again
-                ray.kill(running.pool.actors[running.actor], no_restart=False)
+                self._ray.kill(running.pool.actors[running.actor], no_restart=False)
 
     def close(self) -> None:
         for pool in self._pools.values():
             for actor in pool.actors:
-                ray.kill(actor)
+                self._ray.kill(actor)
         if self._started:
-            ray.shutdown()
+            self._ray.shutdown()
 
 
 def _check_reachable(address: str | None) -> None:

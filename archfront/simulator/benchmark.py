@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from archfront.contracts import Constraint, Context, Evaluation, Objective, Proposal, WrongUse, judged, losses
-from archfront.plan import Plan, Workshop
+from archfront.plan import Experiment, Plan
 from archfront.study.front import hypervolume, nondominated
 from archfront.warm_start import COUNTED, STAND_INS, WarmStart, by_proxy, only
 from controllers.rungs import epochs_of
-from evaluators.base import Evaluator, create, parse
+from evaluators.base import Evaluator, create, find, parse
 from search_spaces.space import COUNTABLE, SearchSpace
 
 Losses = npt.NDArray[np.float64]
@@ -79,16 +79,14 @@ class Benchmark:
             raise WrongUse("a simulation needs an objective; say, for example, --objective COLUMN:max")
         columns = [*plan.wanted, *([seconds] if isinstance(seconds, str) else []), *(fidelities or {}).values()]
         columns += [name for name in proxies if name not in columns]
-        if parse(plan.evaluator)[0] != "table":
+        if not find(parse(plan.evaluator)[0]).self_contained:
             raise WrongUse(f"a simulation needs a table: --evaluator table:FILE, not '{plan.evaluator}'")
         whole = create(plan.evaluator, dict(plan.evaluator_settings))
         for name in columns:
             whole.check_metric(name)
         columns += [name for name in STAND_INS if proxies and name in whole.metrics() and name not in columns]
-        plan = replace(plan, evaluator_settings={"columns": columns, **plan.evaluator_settings})
-        workshop = Workshop(plan)
-        space, goals, bounds = workshop.space, plan.parsed_objectives, plan.parsed_constraints
-        return cls(space, workshop.main, goals, bounds, seconds, reference, fidelities)
+        experiment, goals, bounds = Experiment(plan), plan.parsed_objectives, plan.parsed_constraints
+        return cls(experiment.space, experiment.main_for(columns), goals, bounds, seconds, reference, fidelities)
 
     @property
     def measure(self) -> str:

@@ -14,7 +14,7 @@ from archfront.contracts import WrongUse
 from archfront.simulator.benchmark import Benchmark, describe
 from archfront.simulator.simulation import Run, simulate
 from archfront.warm_start import WarmStart
-from controllers.base import Controller, create
+from controllers.base import CONTROLLERS, Controller, create
 
 WARM_START = "warm_start"
 """The setting of a contender that isn't its controller's: `proxy:COLUMN:10/200`."""
@@ -54,7 +54,8 @@ class Contender:
         # Each contender draws from its own stream, so that none begins with another's candidates.
         derived = int.from_bytes(sha256(f"{self.label}/{seed}".encode()).digest()[:4], "big") % 2**31
         space, goals = benchmark.space, benchmark.objectives
-        budget = {"evaluations": evaluations} if self.name == "auto" else {}
+        takes = getattr(CONTROLLERS.get(self.name), "takes_evaluations", False)
+        budget = {"evaluations": evaluations} if takes else {}
         settings = {key: value for key, value in self.settings.items() if key != WARM_START}
         made = create(self.name, space, goals, benchmark.constraints, derived, {**budget, **settings})
         made.set_epochs(benchmark.epochs)

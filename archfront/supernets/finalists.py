@@ -7,6 +7,7 @@ from typing import Any
 from archfront.contracts import WrongUse
 from archfront.settings import Settings, overlaid, settings_from, settings_of
 from archfront.study import Point, Study
+from evaluators.base import find, parse
 from search_spaces import canonical
 from search_spaces.registry import load_file
 
@@ -77,9 +78,10 @@ def spread(front: Sequence[Point], top: int) -> list[Point]:
 
 def supernet_of(study: Study) -> str:
     """The folder of the supernet that a study's candidates were evaluated in."""
-    name, _, folder = str(study.settings.get("evaluator") or "").partition(":")
-    folder = folder or str((study.settings.get("evaluator_settings") or {}).get("folder", ""))
-    if name != "supernet" or not folder:
+    name, argument = parse(str(study.settings.get("evaluator") or ""))
+    settings = {**argument, **(study.settings.get("evaluator_settings") or {})}
+    folder = find(name).supernet_folder(settings) if name else ""
+    if not folder:
         raise WrongUse(f"the study '{study.name}' was not evaluated in a supernet, so there is nothing to fine-tune")
     return folder
 

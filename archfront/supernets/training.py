@@ -13,7 +13,7 @@ from evaluators.candidate_training import threads_set, training_device
 from evaluators.datasets import DataSet, load
 from evaluators.inherited_weights import about_supernet, check_data
 from evaluators.recipe import FIELDS, Recipe, default_recipe
-from evaluators.supernet_estimate import Estimate
+from evaluators.supernet_estimate import Estimate, estimate
 from evaluators.supernet_training import Listener, SupernetTraining, load_supernet
 from search_spaces.errors import near
 from search_spaces.parts import without_recipe
@@ -85,12 +85,12 @@ def plan(settings: SupernetSettings, folder: Path, device: str = "auto", threads
     with threads_set(threads):
         epochs = settings.epochs
         if settings.minutes is not None and epochs is None:
-            epochs = max(1, round(settings.minutes * 60 / training(1, None).estimate().seconds))
+            epochs = max(1, round(settings.minutes * 60 / estimate(training(1, None)).seconds))
         wanted = training(epochs, settings.steps)
         wanted.restore(folder)
         if settings.steps is None:
             settings = settings.model_copy(update={"epochs": wanted.recipe.epochs})
-        return Planned(settings, wanted, wanted.estimate(), threads, workers)
+        return Planned(settings, wanted, estimate(wanted), threads, workers)
 
 
 def _supernet(settings: SupernetSettings, space: Space, data: DataSet) -> Supernet:

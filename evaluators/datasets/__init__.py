@@ -1,6 +1,7 @@
 """Data sets: one source per file, checked before a search starts, split into train, validation and test."""
 
+from evaluators.datasets.arrays import DATASETS, Arrays
 from evaluators.datasets.dataset import Augmentation, DataSet, Split, describe
-from evaluators.datasets.sources import DATASETS, Arrays, load
+from evaluators.datasets.loading import load
 
 __all__ = ["DATASETS", "Arrays", "Augmentation", "DataSet", "Split", "describe", "load"]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evaluators.datasets.sources import DATASETS, Arrays
+from evaluators.datasets.arrays import DATASETS, Arrays
 
 
 @DATASETS.register("digits", source="Optical Recognition of Handwritten Digits (UCI Machine Learning Repository)")

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from archfront.contracts import WrongUse
-from evaluators.datasets.sources import DATASETS, Array, Arrays
+from evaluators.datasets.arrays import DATASETS, Array, Arrays
 
 SPLITS = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
 NO_PICTURES = {".txt", ".md", ".json", ".csv", ".xml", ".py", ".yaml", ".yml", ".db", ".ini", ".html"}

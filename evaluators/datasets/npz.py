@@ -6,7 +6,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from archfront.contracts import WrongUse
-from evaluators.datasets.sources import DATASETS, Array, Arrays
+from evaluators.datasets.arrays import DATASETS, Array, Arrays
 
 SPLITS = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
 IMAGES, LABELS = ("x", "images", "X"), ("y", "labels", "Y")

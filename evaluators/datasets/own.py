@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from archfront.contracts import WrongUse
+from evaluators.datasets.arrays import Array, Arrays
 from evaluators.datasets.dataset import DataSet
 from evaluators.datasets.folder import SIZE, fitted
-from evaluators.datasets.sources import Array, Arrays
 
 
 def arrays_of(source: Callable[..., Any], settings: dict[str, Any], spec: str) -> Arrays | DataSet:

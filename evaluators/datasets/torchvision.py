@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from archfront.contracts import WrongUse
+from evaluators.datasets.arrays import DATASETS, Array, Arrays
 from evaluators.datasets.dataset import Augmentation
 from evaluators.datasets.own import pairs
-from evaluators.datasets.sources import DATASETS, Array, Arrays
 from search_spaces.errors import near
 
 READS_LIKE_TEXT = {"MNIST", "EMNIST", "KMNIST", "QMNIST", "USPS", "SVHN", "GTSRB", "Omniglot", "RenderedSST2"}

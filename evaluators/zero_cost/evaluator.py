@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from archfront.contracts import Context, Evaluation, Metric, Proposal, Provenance, Status, WrongUse
 from evaluators.base import EVALUATORS, Evaluator
-from evaluators.candidate_training import threads_set
+from evaluators.candidate_training import seed_of, threads_set
 from evaluators.datasets import DataSet
-from evaluators.training import seed_of
 from evaluators.zero_cost.proxy import PROXIES
 from hardware_profiles import quiet
 from search_spaces.building import build

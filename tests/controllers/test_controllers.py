@@ -3,8 +3,9 @@
 import pytest
 
 from archfront.contracts import Constraint, Evaluation, Metric, Objective, Proposal, Status, WrongUse
-from controllers import CONTROLLERS
+from controllers import CONTROLLERS, Controller
 from controllers.archive import Archive
+from controllers.base import create
 from search_spaces.table import TableSpace
 
 SPACE = TableSpace("grid", ["a", "b", "c"], [(a, b, c) for a in range(6) for b in range(6) for c in range(6)])
@@ -47,6 +48,71 @@ def test_wrong_settings_are_one_line():
         CONTROLLERS.get("random")(SPACE, ())
     with pytest.raises(ValueError, match="did you mean 'pareto-evolution'"):
         CONTROLLERS.get("pareto_evolution")
+
+
+OWN = """
+from controllers import Controller
+
+
+class Own(Controller):
+    def propose(self, rng):
+        return self.proposal(self.space.sample(rng), "random")
+
+
+class Ordered(Own):
+    def __init__(self, space, objectives, *, start=3, constraints=(), seed=0, steps=4):
+        super().__init__(space, objectives, constraints, seed)
+        self.chosen = start, steps
+
+
+class Above(Ordered):
+    def __init__(self, depth, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.depth = depth
+
+
+class Seedless(Own):
+    def __init__(self, space, objectives, constraints=()):
+        super().__init__(space, objectives, constraints, 1)
+"""
+
+
+def own(folder, name: str, **settings: object) -> Controller:
+    (folder / "own.py").write_text(OWN)
+    return create(f"{folder / 'own.py'}:{name}", SPACE, OBJECTIVES, [Constraint("latency", 9.0)], 7, settings)
+
+
+def test_settings_go_by_name_whatever_their_order(tmp_path):
+    made = own(tmp_path, "Ordered", steps=9)
+    assert (made.chosen, made.seed, made.constraints) == ((3, 9), 7, (Constraint("latency", 9.0),))
+    assert made.settings == {"start": 3, "steps": 9}
+    above = own(tmp_path, "Above", depth=2, start=5)
+    assert (above.depth, above.chosen, above.seed) == (2, (5, 4), 7)
+    assert above.settings == {"depth": 2, "start": 5, "steps": 4}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "cause"),
+    [
+        ("Ordered", {"strat": 3}, "has no setting 'strat'; did you mean 'start'?"),
+        ("Above", {"depth": 1, "strat": 3}, "has no setting 'strat'; did you mean 'start'?"),
+        ("Own", {"start": 3}, "has no setting 'start'; it takes none"),
+        ("Ordered", {"seed": 3}, "'seed' is no setting of the controller '.*'; the search says it: --seed"),
+        ("Ordered", {"constraints": []}, "the search says it: --constraint"),
+        ("Above", {}, "needs the setting 'depth'; say --set controller.depth=VALUE"),
+        ("Seedless", {}, "must take space, objectives, constraints, seed by name; it lacks seed"),
+    ],
+)
+def test_settings_are_checked_by_name(name, settings, cause, tmp_path):
+    with pytest.raises(WrongUse, match=cause) as raised:
+        own(tmp_path, name, **settings)
+    assert "\n" not in str(raised.value)
+
+
+def test_no_setting_of_ours_goes_by_position():
+    for entry in CONTROLLERS:
+        with pytest.raises(TypeError):
+            entry.value(SPACE, OBJECTIVES, (), 0, 5)
 
 
 def test_the_archive_keeps_what_nothing_beats():

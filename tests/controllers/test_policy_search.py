@@ -19,7 +19,7 @@ from search_spaces.decisions import INACTIVE
 BOTH = ["reinforce", "ppo"]
 ONE = np.ones(1)
 TREE = Space(repeat(one_of(1, 2), one_of("a", "b", "c")), "tree")
-"""12 architectures; whether there is a second layer hangs on how many there are."""
+"""12 architectures; whether there is a second layer depends on how many there are."""
 GOAL = [Objective("good", "max")]
 
 

@@ -1,4 +1,4 @@
-"""The supernet evaluator: what it says hangs on the architecture alone, and is what the extracted network gives."""
+"""The supernet evaluator: what it says depends on the architecture alone, and is what the extracted network gives."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -15,6 +15,7 @@ from evaluators import checkpoints
 from evaluators.base import Diverged
 from evaluators.datasets import load
 from evaluators.recipe import Recipe
+from evaluators.supernet_estimate import estimate
 from evaluators.supernet_training import SupernetTraining, load_supernet
 from search_spaces import one_of
 from search_spaces.blocks import MLP, Block, Conv3x3Stem, DepthwiseConv
@@ -22,6 +23,7 @@ from search_spaces.holes import integers, repeat
 from search_spaces.space import Space
 from search_spaces.topologies import Network, Stage
 from search_spaces.weight_sharing import METHODS, Supernet, recalibrate
+from search_spaces.weight_sharing.methods.base import regularisation
 
 HERE = Path(__file__)
 STEPS = 12
@@ -58,6 +60,16 @@ def test_a_training_that_was_stopped_ends_like_one_that_never_was(tmp_path, meth
     assert equal(state(parts), state(whole))
 
 
+def test_dropout_comes_back_after_an_error():
+    supernet = Supernet(space(), (1, 8, 8), 10).train()
+    dropout = torch.nn.Dropout().train()
+    supernet.network.add_module("dropout", dropout)
+    with pytest.raises(ZeroDivisionError), regularisation(supernet, False):
+        assert not dropout.training
+        raise ZeroDivisionError
+    assert dropout.training
+
+
 def test_it_learns_and_tells_how(tmp_path):
     seen = []
     found = training(steps=120, recipe=Recipe(lr=0.01))
@@ -70,14 +82,14 @@ def test_it_learns_and_tells_how(tmp_path):
 
 def test_the_estimate_leaves_the_training_as_it_was(tmp_path):
     asked, plain = training(), training()
-    estimate = asked.estimate()
+    found = estimate(asked)
     asked.run(tmp_path / "asked")
     plain.run(tmp_path / "plain")
     assert asked.history == plain.history and equal(state(asked), state(plain))
     weights = sum(p.numel() * 4 for p in asked.supernet.parameters()) / 2**20
     # Weights, gradients and two moments, and the activations of 64 pictures on top.
-    assert 4 * weights < estimate.memory_mb < 4 * weights + 100
-    assert estimate.seconds > 0
+    assert 4 * weights < found.memory_mb < 4 * weights + 100
+    assert found.seconds > 0
 
 
 def test_the_trained_supernet_comes_back(tmp_path):

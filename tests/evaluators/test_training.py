@@ -14,13 +14,13 @@ from search_spaces.topologies.cell201 import Cell201
 from torch import nn
 
 from archfront.contracts import Context, Evaluation, Metric, Proposal, Provenance, Status, WrongUse
-from evaluators import checkpoints, training
+from evaluators import checkpoints
 from evaluators.augmentation import augmented
 from evaluators.base import attempt, create
+from evaluators.candidate_training import Training, optimizer_for
 from evaluators.datasets import DataSet, Split, load
 from evaluators.intervals import over_runs, wilson
 from evaluators.recipe import Recipe, default_recipe
-from evaluators.training import optimizer_for
 from search_spaces.building import build
 from search_spaces.errors import SpaceError
 from search_spaces.holes import one_of
@@ -93,8 +93,8 @@ def test_a_higher_fidelity_resumes_exactly(tmp_path: Path, digits: DataSet, opti
 def test_resuming_trains_only_what_is_left(tmp_path: Path, digits: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
     part = trained(tmp_path, digits, 1)
     epochs: list[int] = []
-    run = training.Training._epoch
-    monkeypatch.setattr(training.Training, "_epoch", lambda self, epoch: (epochs.append(epoch), run(self, epoch)))
+    run = Training._epoch
+    monkeypatch.setattr(Training, "_epoch", lambda self, epoch: (epochs.append(epoch), run(self, epoch)))
     trained(tmp_path, digits, 2, checkpoint=tmp_path / part.artifacts[0].path)
     assert epochs == [1]
     (tmp_path / part.artifacts[0].path).write_bytes(b"broken")

@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from archfront.contracts import Proposal, WrongUse
-from archfront.plan import Plan, Workshop
+from archfront.plan import Experiment, Plan
 from archfront.run import Order, search
 from archfront.search import Budget
 from archfront.study import Study, open_study
@@ -122,7 +122,7 @@ def test_trainings_go_on_from_their_checkpoints_to_the_same_weights(tmp_path):
     parts = open_study("s", url).candidate(promoted.digest).parts
     assert {part["evaluator"]: part["seconds"] > 0 for part in parts} == {"cost": False, "training": True}
     # The same candidate, trained in one go in another folder.
-    alone = Workshop(replace(plan, folder=str(tmp_path / "alone")))
+    alone = Experiment(replace(plan, folder=str(tmp_path / "alone")))
     architecture = alone.space.from_json(study.candidate(promoted.digest).architecture)
     whole = alone.work("training", Proposal(architecture, promoted.digest))
     assert whole.values == {name: promoted.values[name] for name in whole.values}

@@ -172,9 +172,11 @@ def regularisation(supernet: Supernet, on: bool) -> Iterator[None]:
     quieted = [] if on else [m for m in supernet.network.modules() if isinstance(m, DROPOUTS) and m.training]
     for module in quieted:
         module.eval()
-    yield
-    for module in quieted:
-        module.train()
+    try:
+        yield
+    finally:
+        for module in quieted:
+            module.train()
 
 
 def whole(name: str, value: int, low: int) -> int:

@@ -1,43 +1,20 @@
-"""From a source's raw arrays to a checked data set: the registry of sources, the checks, the splits."""
+"""From a source's raw arrays to a checked data set: the source by its name, the checks, the splits."""
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from archfront.contracts import WrongUse
-from evaluators.datasets.dataset import Augmentation, DataSet, Split
+from evaluators.datasets.arrays import DATASETS, Array, Arrays
+from evaluators.datasets.dataset import DataSet, Split
+from evaluators.datasets.own import arrays_of
 from search_spaces.errors import SpaceError, near
-from search_spaces.registry import Registry
 
-Array = npt.NDArray[Any]
 TEST_SEED = 0
 """A test split that has to be drawn is the same for every study, whatever its seed."""
-
-
-@dataclass(frozen=True)
-class Arrays:
-    """What a source gives: pictures of shape (n, height, width) or (n, height, width, channels), uint8 or float.
-
-    Labels are integers of any range. Splits that the source doesn't have are None; they are drawn from `train`.
-    """
-
-    train: tuple[Array, Array]
-    validation: tuple[Array, Array] | None = None
-    test: tuple[Array, Array] | None = None
-    classes: tuple[str, ...] = ()
-    augmentation: Augmentation | None = None
-    problems: tuple[str, ...] = ()
-
-
-Source = Callable[..., Any]
-DATASETS: Registry[Source] = Registry("dataset", "evaluators.datasets")
-"""Sources by name: functions that give `Arrays`, from the text after the colon where they take one."""
 
 
 def load(spec: str, seed: int = 0, validation: float = 0.2, **settings: Any) -> DataSet:
@@ -73,8 +50,6 @@ def _fetch(spec: str, settings: dict[str, Any]) -> Arrays | DataSet:
             raise WrongUse(f"data '{spec}' has no setting '{key}'; {near(key, set(known) - {'argument'})}")
     augmentation = None if "augmentation" in known else settings.pop("augmentation", None)
     if own:
-        from evaluators.datasets.own import arrays_of
-
         found = arrays_of(source, settings, spec)
     else:
         found = source(argument, **settings) if takes and argument else source(**settings)
