@@ -20,7 +20,7 @@ from benchmarks.reduced_spaces import INPUTS, OUTPUTS, SPACES, data
 from benchmarks.supernet_truth import TO, rows, sample
 from evaluators.datasets import DataSet
 from evaluators.inherited_weights import about_supernet
-from evaluators.recipe import Recipe
+from evaluators.recipes.training import Recipe
 from evaluators.supernet_estimate import estimate
 from evaluators.supernet_training import SupernetTraining
 from search_spaces.weight_sharing import METHODS, Supernet, recalibrate

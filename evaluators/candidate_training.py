@@ -18,7 +18,7 @@ from evaluators.augmentation import augmented
 from evaluators.base import Diverged
 from evaluators.datasets import Augmentation, DataSet, Split
 from evaluators.intervals import accuracy
-from evaluators.recipe import Recipe
+from evaluators.recipes.training import Recipe
 from hardware_profiles import quiet
 from search_spaces import canonical
 from search_spaces.errors import SpaceError

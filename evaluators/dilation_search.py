@@ -8,7 +8,7 @@ from archfront.contracts import Context, Proposal, WrongUse
 from evaluators.candidate_training import Training, seed_of, threads_set, training_device
 from evaluators.datasets import DataSet
 from evaluators.inherited_weights import BATCH, IMAGES, recalibration_batches
-from evaluators.recipe import Recipe
+from evaluators.recipes.training import Recipe
 from search_spaces.building import build
 from search_spaces.errors import SpaceError
 from search_spaces.parts import without_recipe

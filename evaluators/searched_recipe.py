@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from evaluators.recipe import COUNTS, NUMBERS, PartialRecipe
+from evaluators.recipes._fields import COUNTS, NUMBERS
+from evaluators.recipes.partial import PartialRecipe
 from search_spaces.errors import SpaceError, near
 from search_spaces.holes import OneOf, integers, log_uniform, one_of, uniform
 from search_spaces.parts import fields_of

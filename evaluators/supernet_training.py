@@ -20,7 +20,7 @@ from evaluators.augmentation import augmented
 from evaluators.base import Diverged
 from evaluators.candidate_training import optimizer_for
 from evaluators.datasets import Augmentation, DataSet
-from evaluators.recipe import Recipe
+from evaluators.recipes.training import Recipe
 from hardware_profiles import quiet
 from search_spaces import canonical
 from search_spaces.weight_sharing import Supernet, recalibrate

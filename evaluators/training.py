@@ -19,7 +19,8 @@ from evaluators.datasets import DataSet
 from evaluators.inherited_weights import InheritedWeights
 from evaluators.intervals import over_runs
 from evaluators.parent_weights import from_parents
-from evaluators.recipe import FIELDS, Recipe, default_recipe, own_recipe
+from evaluators.recipe import default_recipe, own_recipe
+from evaluators.recipes.training import FIELDS, Recipe
 from search_spaces.building import build
 from search_spaces.errors import SpaceError, near
 from search_spaces.parts import without_recipe

@@ -12,7 +12,8 @@ from archfront.supernets.settings import SupernetSettings, keep
 from evaluators.candidate_training import threads_set, training_device
 from evaluators.datasets import DataSet, load
 from evaluators.inherited_weights import about_supernet, check_data
-from evaluators.recipe import FIELDS, Recipe, default_recipe
+from evaluators.recipe import default_recipe
+from evaluators.recipes.training import FIELDS, Recipe
 from evaluators.supernet_estimate import Estimate, estimate
 from evaluators.supernet_training import Listener, SupernetTraining, load_supernet
 from search_spaces.errors import near

@@ -127,7 +127,7 @@ class EpochwiseTraining(tune.Trainable):
         """The architecture with the hyper-parameters that this trial has now."""
         if not self._changes:
             return architecture
-        from evaluators.recipe import PartialRecipe
+        from evaluators.recipes.partial import PartialRecipe
         from search_spaces.topologies import Trained
 
         network = without_recipe(architecture)

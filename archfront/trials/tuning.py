@@ -105,7 +105,7 @@ class Tuning:
 
     def ranges(self, experiment: Experiment) -> dict[str, list[Any]]:
         """The values that each hyper-parameter of a population may take, in order."""
-        from evaluators.recipe import PartialRecipe
+        from evaluators.recipes.partial import PartialRecipe
         from evaluators.searched_recipe import searched
         from search_spaces.parts import fields_of
 

@@ -15,7 +15,7 @@ from evaluators import checkpoints
 from evaluators.base import Diverged
 from evaluators.datasets import load
 from evaluators.distributed_training import run_distributed
-from evaluators.recipe import Recipe
+from evaluators.recipes.training import Recipe
 from evaluators.supernet_training import SupernetTraining, load_supernet
 from search_spaces import one_of
 from search_spaces.blocks import MLP, AveragePoolHead, Block, Conv3x3Stem, DepthwiseConv

@@ -8,7 +8,9 @@ import pytest
 from archfront.contracts import Context, Proposal, Status
 from evaluators.base import attempt, create
 from evaluators.datasets import DataSet, load
-from evaluators.recipe import PartialRecipe, Recipe, default_recipe
+from evaluators.recipe import default_recipe
+from evaluators.recipes.partial import PartialRecipe
+from evaluators.recipes.training import Recipe
 from evaluators.searched_recipe import hole, searched, with_recipe
 from evaluators.training import TrainingEvaluator
 from search_spaces import Space, SpaceError, from_json, integers, log_uniform, one_of, to_json, uniform

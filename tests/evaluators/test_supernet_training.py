@@ -14,7 +14,7 @@ from archfront.contracts import WrongUse
 from evaluators import checkpoints
 from evaluators.base import Diverged
 from evaluators.datasets import load
-from evaluators.recipe import Recipe
+from evaluators.recipes.training import Recipe
 from evaluators.supernet_estimate import estimate
 from evaluators.supernet_training import SupernetTraining, load_supernet
 from search_spaces import one_of

@@ -20,7 +20,8 @@ from evaluators.base import attempt, create
 from evaluators.candidate_training import Training, optimizer_for
 from evaluators.datasets import DataSet, Split, load
 from evaluators.intervals import over_runs, wilson
-from evaluators.recipe import Recipe, default_recipe
+from evaluators.recipe import default_recipe
+from evaluators.recipes.training import Recipe
 from search_spaces.building import build
 from search_spaces.errors import SpaceError
 from search_spaces.holes import one_of

@@ -16,7 +16,7 @@ from archfront.export import ExportRefused, Subject
 from archfront.export.formats.python import RUN, Python, source
 from archfront.export.lift import parts_in
 from archfront.export.verify import compare, sample
-from evaluators.recipe import PartialRecipe
+from evaluators.recipes.partial import PartialRecipe
 from search_spaces.blocks import Block, Conv3x3Stem
 from search_spaces.families import FAMILIES
 from search_spaces.registry import load_file

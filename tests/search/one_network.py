@@ -1,6 +1,6 @@
 """A user's space: one small network under many recipes, so that a population may hand its weights on."""
 
-from evaluators.recipe import PartialRecipe
+from evaluators.recipes.partial import PartialRecipe
 from search_spaces import uniform
 from search_spaces.blocks import Block, DepthwiseConv
 from search_spaces.space import Space

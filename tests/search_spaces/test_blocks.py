@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import search_spaces
-from evaluators.recipe import PartialRecipe
+from evaluators.recipes.partial import PartialRecipe
 from search_spaces import FAMILIES, SpaceError
 from search_spaces.blocks import (
     GLU,

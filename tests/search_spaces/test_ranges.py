@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from evaluators.recipe import PartialRecipe
+from evaluators.recipes.partial import PartialRecipe
 from search_spaces import Space, SpaceError, from_json, integers, log_uniform, one_of, to_json, uniform
 from search_spaces.testing import SpaceConformance
 

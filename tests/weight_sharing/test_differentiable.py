@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from evaluators.datasets import load
-from evaluators.recipe import Recipe
+from evaluators.recipes.training import Recipe
 from evaluators.supernet_training import SupernetTraining
 from search_spaces import SpaceError, one_of, part, repeat
 from search_spaces.blocks import MLP, Block, Conv3x3Stem, DepthwiseConv
