@@ -40,9 +40,9 @@ class MapsConv(nn.Module):
         self.convs = nn.ModuleList(convs)
         self.norm = nn.Identity() if norm is None else norm
 
-    def forward(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
+    def forward(self, *maps: torch.Tensor) -> torch.Tensor:
         if len(self.convs) == 1 < len(maps):
-            return self.norm(self.convs[0](torch.cat(list(maps), 1)))
+            return self.norm(self.convs[0](torch.cat(maps, 1)))
         total = self.convs[0](maps[0])
         for conv, x in zip(self.convs[1:], maps[1:], strict=True):
             total = total + conv(x)

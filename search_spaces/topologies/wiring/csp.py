@@ -35,12 +35,10 @@ class CrossStagePartial(WiredBlocks):
         through, past = parts[:, :, : self.own].flatten(1, 2), parts[:, :, self.own :].flatten(1, 2)
         for block in self.blocks:
             through = block(through)
-        return self.transition([through, past])
+        return self.transition(through, past)
 
 
-@part(
-    "wiring", "csp", source="CSPNet: A New Backbone that can Enhance Learning Capability of CNN", sliced=True
-)
+@part("wiring", "csp", source="CSPNet: A New Backbone that can Enhance Learning Capability of CNN", sliced=True)
 class Csp(Wiring):
     """The stage's channels in two streams: one goes through the blocks, the other past them.
 

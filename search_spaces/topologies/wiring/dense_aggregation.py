@@ -23,7 +23,7 @@ class DenselyConnected(WiredBlocks):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         maps = [x, self.blocks[0](x)]
         for block, join in zip(self.blocks[1:], self.joins, strict=True):
-            maps.append(block(join(maps)))
+            maps.append(block(join(*maps)))
         return maps[-1]
 
 

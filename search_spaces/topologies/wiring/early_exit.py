@@ -92,7 +92,9 @@ class EarlyExiting(nn.Module):
         return {**self.__dict__, "_kept": []}
 
 
-@part("wiring", "early_exit", source="BranchyNet: Fast Inference via Early Exiting from Deep Neural Networks", sliced=True)
+@part(
+    "wiring", "early_exit", source="BranchyNet: Fast Inference via Early Exiting from Deep Neural Networks", sliced=True
+)
 class EarlyExit(Wiring):
     """Stages in a chain, and heads behind some of them at which examples leave that they are sure of.
 

@@ -26,7 +26,7 @@ class LongSkipped(WiredBlocks):
         for place, block in enumerate(self.blocks):
             opposite = len(self.blocks) - 1 - place
             if opposite < len(self.joins):
-                x = self.joins[opposite]([x, kept[opposite]])
+                x = self.joins[opposite](x, kept[opposite])
             x = block(x)
             kept.append(x)
         return x
