@@ -23,7 +23,8 @@ class EarlyExiting(nn.Module):
     """A network with exits behind some of its stages.
 
     In evaluation, an example leaves at the first exit that is sure of it, and only the others go on. Where that is
-    traced, or `routed` is False, all is computed and the outputs are selected, which gives the same. In training the last head's outputs are given, and those of the exits are kept for `auxiliary_loss`.
+    traced, or `routed` is False, all is computed and the outputs are selected, which gives the same. In training the
+    last head's outputs are given, and those of the exits are kept for `auxiliary_loss`.
     """
 
     def __init__(
