@@ -19,21 +19,34 @@ from torch import Tensor, nn
 Criterion = Callable[[Tensor], Tensor]
 
 
+class Following:
+    """The modules of a network that follow the protocols, found once: a training's steps then cost nothing more."""
+
+    def __init__(self, network: nn.Module) -> None:
+        modules: list[Any] = list(network.modules())
+        self._losing = [module for module in modules if callable(getattr(module, "auxiliary_loss", None))]
+        self._told = [module for module in modules if callable(getattr(module, "set_progress", None))]
+
+    def with_losses(self, loss: Tensor, criterion: Criterion) -> Tensor:
+        """The loss of a step's forward pass together with what the modules add to it."""
+        for module in self._losing:
+            loss = loss + module.auxiliary_loss(criterion)
+        return loss
+
+    def tell(self, progress: float) -> None:
+        """Tell the modules that ask for it the share of the training that is done."""
+        for module in self._told:
+            module.set_progress(progress)
+
+
 def with_auxiliary_losses(loss: Tensor, network: nn.Module, criterion: Criterion) -> Tensor:
     """The loss of a step's forward pass together with what the network's modules add to it."""
-    for module in network.modules():
-        own = getattr(module, "auxiliary_loss", None)
-        if callable(own):
-            loss = loss + own(criterion)
-    return loss
+    return Following(network).with_losses(loss, criterion)
 
 
 def tell_progress(network: nn.Module, progress: float) -> None:
     """Tell the modules that ask for it the share of the training that is done."""
-    for module in network.modules():
-        told = getattr(module, "set_progress", None)
-        if callable(told):
-            told(progress)
+    Following(network).tell(progress)
 
 
 @contextmanager
