@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from search_spaces.topologies.cell201 import Cell201
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -20,6 +19,7 @@ from evaluators.zero_cost import PROXIES, az_nas, scores
 from evaluators.zero_cost.az_nas import blocks
 from search_spaces.building import build
 from search_spaces.spaces import get_space
+from search_spaces.topologies.network.cell201 import Cell201
 
 torch.set_num_threads(1)
 
