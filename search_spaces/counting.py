@@ -261,7 +261,6 @@ def _traced(model: nn.Module, example: torch.Tensor) -> tuple[float, float] | No
     try:
         with warnings.catch_warnings(record=True) as caught, _Reading() as reading:
             warnings.simplefilter("always")
-            # What fvcore's analysis traces with; without its accounts per module, which take half of its time.
             graph, _ = torch.jit._get_trace_graph(model, (example,))
     except Exception:
         # Tracing fails in many ways; what is wrong with the network itself, running it will tell.
@@ -335,16 +334,17 @@ def _measured(model: nn.Module, examples: torch.Tensor) -> list[tuple[float, flo
 
 @contextmanager
 def _elementary() -> Iterator[None]:
-    """Without kernels that do a whole layer at once, recurrent or attending: their operators can be counted."""
+    """Without kernels that run a whole recurrent layer at once: its operators can be counted.
+
+    Torch's fast paths of attention aren't taken as long as a mode listens.
+    """
     backends = torch.backends.mkldnn, torch.backends.cudnn
-    fast, enabled = torch.backends.mha.get_fastpath_enabled(), [backend.enabled for backend in backends]
-    torch.backends.mha.set_fastpath_enabled(False)
+    enabled = [backend.enabled for backend in backends]
     for backend in backends:
         backend.enabled = False
     try:
         yield
     finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
         for backend, was in zip(backends, enabled, strict=True):
             backend.enabled = was
 
