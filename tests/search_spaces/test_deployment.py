@@ -154,7 +154,7 @@ def shared_layer() -> nn.Module:
 
 def tied_layer() -> nn.Module:
     conv = nn.Conv2d(4, 4, 1)
-    return nn.Sequential(Own(lambda m, x: m.again(x).relu(), again=conv), conv, nn.BatchNorm2d(4))
+    return nn.Sequential(Own(lambda m, x: m.again(x).relu(), again=conv), nn.Sequential(conv, nn.BatchNorm2d(4)))
 
 
 def hooked() -> nn.Module:
