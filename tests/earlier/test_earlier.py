@@ -36,7 +36,8 @@ def told(file: Path, study: str) -> list[tuple[Any, ...]]:
     with sqlite3.connect(file) as connection:
         return connection.execute(
             "SELECT e.number, e.origin, m.name, m.value FROM evaluations e "
-            "JOIN measurements m ON m.evaluation_id = e.id JOIN studies s ON s.id = e.study_id WHERE s.name = ? AND e.number < 5 ORDER BY 1, 3",
+            "JOIN measurements m ON m.evaluation_id = e.id JOIN studies s ON s.id = e.study_id "
+            "WHERE s.name = ? AND e.number < 5 ORDER BY 1, 3",
             (study,),
         ).fetchall()
 
