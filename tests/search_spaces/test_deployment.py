@@ -6,7 +6,6 @@ from collections.abc import Callable
 import search_spaces.torchvision_operators  # noqa: F401  isort: skip  (before anything imports timm)
 import pytest
 import torch
-from search_spaces.blocks.convolution_mixers import ChannelDilatedConv
 from timm.layers import BatchNormAct2d, ConvNormAct, Mlp, StdConv2d
 from timm.layers.padding import pad_same
 from torch import nn
@@ -14,6 +13,7 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrizations import weight_norm
 
+from search_spaces.blocks.token_mixer.inception_conv import ChannelDilatedConv
 from search_spaces.deployment import deployed, unfolded
 
 
