@@ -8,6 +8,7 @@ import pytest
 from search_spaces import FAMILIES, Family, Registry, SpaceError, from_json, one_of, part
 from search_spaces.blocks import Block
 from search_spaces.parts import Part
+from search_spaces.spaces import SPACES
 
 
 def test_misspelt_parts_raise_with_the_near_ones():
@@ -79,11 +80,11 @@ class Point:
 def test_a_broken_plug_in_takes_nothing_else_away(monkeypatch):
     """It is said when it is asked for, and in the complaint about an unknown name; all others are there."""
     monkeypatch.setattr("search_spaces.registry.installed", lambda group: [Point()])
-    for registry in (FAMILIES["norm"], Registry("space", "search_spaces.spaces")):
+    for registry in (FAMILIES["norm"], SPACES):
         for _ in range(2):
             with pytest.raises(SpaceError, match=r"'broken_part' can't be imported from broken_package\.parts:Part"):
                 registry.get("broken_part")
-        known = "batch" if registry.kind == "norm" else "tied"
+        known = "batch" if registry.kind == "norm" else "cell201"
         assert known in registry.names() and "broken_part" not in registry.names()
         assert registry.entry(known).name == known and known in [entry.name for entry in registry]
         with pytest.raises(SpaceError, match=rf"did you mean '{known}'.*'broken_part' can't be imported"):
