@@ -102,7 +102,7 @@ def describe(order: Order, experiment: Experiment) -> dict[str, Any]:
     return {
         **settings,
         "space": experiment.plan.space or experiment.space.name,
-        "recipe": to_json(recipe(data)) if recipe and data is not None else {},
+        "recipe": to_json(recipe(data), whole=True) if recipe and data is not None else {},
         "controller": order.controller,
         "controller_settings": dict(order.controller_settings),
         "workers": order.workers,

@@ -17,6 +17,7 @@ from archfront.launchers.base import Done, Job, Launcher
 from archfront.study import Point, Recorded, Study, StudyWriter
 from controllers.base import Controller
 from evaluators.base import Evaluator
+from search_spaces.canonical import IDENTITY
 from search_spaces.parts import without_recipe
 from search_spaces.space import SearchSpace
 
@@ -199,6 +200,8 @@ class Search:
 
     def _restore(self, writer: StudyWriter) -> None:
         """Give the controller the study's history, and the launcher what was left unfinished."""
+        if self.study.identity < IDENTITY:
+            writer.respell(self._respelled, self.space.fingerprint())
         records = [self._rebuilt(record) for record in writer.history()]
         told = sorted((r for r in records if r.told is not None), key=lambda r: r.told or 0)
         self.controller.restore([r.proposal for r in records], [r.evaluation for r in told])
@@ -211,6 +214,11 @@ class Search:
                 left = [name for name in self.evaluators if name not in record.done]
                 architecture = self.space.to_text(record.proposal.architecture)
                 self._start(_Open(record.id, record.proposal, architecture, left, record.evaluation))
+
+    def _respelled(self, architecture: Any) -> tuple[str, str]:
+        """The text and digest, as they are written now, of an architecture in a JSON form of earlier."""
+        found = self.space.from_json(architecture)
+        return self.space.to_text(found), self.space.digest(found)
 
     def _rebuilt(self, record: Recorded) -> Recorded:
         proposal = replace(record.proposal, architecture=self.space.from_json(record.proposal.architecture))

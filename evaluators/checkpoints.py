@@ -12,6 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from archfront.contracts import Artifact
+from search_spaces import canonical
+from search_spaces.errors import SpaceError
 
 FOLDER = "checkpoints"
 SUFFIX = ".safetensors"
@@ -65,6 +67,20 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     }
 
 
+def _agrees(about: dict[str, Any], expected: dict[str, Any]) -> bool:
+    """Whether a checkpoint is of the training expected; one that was written with defaults spelled out, too."""
+    if {key: about.get(key) for key in expected} == expected:
+        return True
+    try:
+        now = {
+            "digest": canonical.digest(canonical.from_json(about.get("architecture"))),
+            "recipe": canonical.to_json(canonical.from_json(about.get("recipe"))),
+        }
+    except SpaceError:
+        return False
+    return {key: now.get(key, about.get(key)) for key in expected} == expected
+
+
 def restore(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, expected: dict[str, Any]) -> int:
     """Load weights and optimizer state from `path` and the file beside it; the number of epochs they are trained for.
 
@@ -76,7 +92,7 @@ def restore(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, expe
         state, _ = load(path.with_name(path.name.removesuffix(SUFFIX) + OPTIMIZER))
     except OSError:
         return 0
-    if {key: about.get(key) for key in expected} != expected or weights.keys() != model.state_dict().keys():
+    if not _agrees(about, expected) or weights.keys() != model.state_dict().keys():
         return 0
     grouped: dict[int, dict[str, Tensor]] = {}
     for key, tensor in state.items():

@@ -24,6 +24,7 @@ from evaluators.recipes.training import Recipe
 from hardware_profiles import quiet
 from search_spaces import canonical
 from search_spaces.weight_sharing import Supernet, recalibrate
+from search_spaces.weight_sharing.earlier_keys import respelled
 from search_spaces.weight_sharing.methods import Batch, Method
 
 STEM, TRAINING, FROZEN = "supernet", ".training.safetensors", ".teacher.safetensors"
@@ -74,6 +75,7 @@ class SupernetTraining:
         self.steps = steps or max(1, recipe.epochs * self.batches)
         given = {
             **(about or {}),
+            "identity": canonical.IDENTITY,
             "fingerprint": supernet.space.fingerprint(),
             "inputs": supernet.inputs,
             "outputs": supernet.outputs,
@@ -224,15 +226,25 @@ class SupernetTraining:
             tensors, about = checkpoints.load(path)
         except OSError as error:
             raise WrongUse(f"{error}; remove it to train from the start") from None
+        earlier = int(about.get("identity", 1))
+        if earlier < canonical.IDENTITY:
+            # Whether the space is the same then shows in the tensors' names and shapes.
+            same = {key: self.about[key] for key in ("identity", "fingerprint")}
+            about = {**about, **same, "recipe": canonical.to_json(canonical.from_json(about.get("recipe")))}
         for key, wanted in self.about.items():
             if about.get(key) != wanted:
                 raise WrongUse(
                     f"{folder} has a supernet that was trained with {key} = {about.get(key)!r}, not {wanted!r}; "
                     "go on with the same settings, or train in another folder"
                 )
-        self._take_over(_grouped(tensors), int(about["done"]))
-        if self.method.frozen_from is not None and self.done / self.steps > self.method.frozen_from:
-            self.frozen = self._copied(checkpoints.load(path.with_name(STEM + FROZEN))[0])
+        try:
+            self._take_over(_grouped(respelled(tensors, earlier)), int(about["done"]))
+            if self.method.frozen_from is not None and self.done / self.steps > self.method.frozen_from:
+                frozen, _ = checkpoints.load(path.with_name(STEM + FROZEN))
+                self.frozen = self._copied(respelled(frozen, earlier))
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise WrongUse(f"{folder} has a supernet of another space ({reason}); train in another folder") from None
 
     def _take_over(self, tensors: dict[str, dict[str, Tensor]], done: int) -> None:
         self.supernet.load_state_dict(tensors["weights"])
@@ -284,9 +296,15 @@ def load_supernet(folder: Path) -> tuple[Supernet, dict[str, Any]]:
         space = get_space(about["space"], tuple(about["inputs"]), int(about["examples"]))
     except (OSError, KeyError, SpaceError) as error:
         raise WrongUse(f"the supernet in {folder} can't be made again: {error}") from None
-    if space.fingerprint() != about["fingerprint"]:
-        raise WrongUse(f"the space '{about['space']}' isn't the one that the supernet in {folder} was trained on")
+    earlier, other = int(about.get("identity", 1)), False
+    if earlier == canonical.IDENTITY:
+        other = space.fingerprint() != about["fingerprint"]
     settings = {key: about[key] for key in ("split", "kernel_transformations") if about.get(key)}
     supernet = Supernet(space, tuple(about["inputs"]), int(about["outputs"]), seed=int(about["seed"]), **settings)
-    supernet.load_state_dict(weights)
+    try:
+        supernet.load_state_dict(respelled(weights, earlier))
+    except RuntimeError:
+        other = True
+    if other:
+        raise WrongUse(f"the space '{about['space']}' isn't the one that the supernet in {folder} was trained on")
     return supernet, about

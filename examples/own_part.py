@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from search_spaces import Part, Space, integers, one_of, part, repeat
+from search_spaces import Part, Site, Space, integers, one_of, part, repeat
 from search_spaces.blocks import Block
 from search_spaces.topologies import Network, Stage
 
@@ -26,14 +26,16 @@ class ChannelConvolution(nn.Module):
     "channel_attention",
     "own_eca",
     source="ECA-Net: Efficient Channel Attention for Deep Convolutional Neural Networks",
+    sliced=True,
+    sides=2,
 )
 class EfficientChannelAttention(Part):
     """Channel attention without a bottleneck; the kernel grows with the logarithm of the channels."""
 
     gamma: int = 2
 
-    def build(self, channels: int) -> nn.Module:
-        return ChannelConvolution(int(math.log2(channels) / self.gamma) // 2 * 2 + 1)
+    def build(self, site: Site) -> nn.Module:
+        return ChannelConvolution(int(math.log2(site.channels) / self.gamma) // 2 * 2 + 1)
 
 
 def attentive() -> Space:

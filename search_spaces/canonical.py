@@ -19,9 +19,22 @@ KEPT = 1000
 """Texts of parts up to this length are kept: blocks, which many architectures share, but not whole networks."""
 
 
-def to_json(value: Any) -> JSON:
-    """An architecture as JSON values; a part becomes `{"part": "family/name", **fields}`, defaults left out."""
-    return json.loads(text(value))
+IDENTITY = 2
+"""How architectures are written, and so which digests and fingerprints they have: 1 with all fields, 2 without those
+at their defaults. What has an earlier number is written anew when it goes on."""
+
+
+def to_json(value: Any, whole: bool = False) -> JSON:
+    """An architecture as JSON values; a part becomes `{"part": "family/name", **fields}`.
+
+    Fields at their defaults are left out, except of a `whole` one, which is for people to read.
+    """
+    if not whole:
+        return json.loads(text(value))
+    if isinstance(value, Part):
+        inner = {field: to_json(getattr(value, field), whole) for field in fields_of(value)}
+        return {"part": f"{value.family}/{value.name}", **inner}
+    return [to_json(item, whole) for item in value] if isinstance(value, tuple | list) else json.loads(text(value))
 
 
 def from_json(value: JSON, path: str = "") -> Any:

@@ -25,6 +25,8 @@ class Family(Registry[Any]):
     that takes a batch, how one is tested alone (`module`, `shape_after`).
     """
 
+    takes_inputs: bool = False
+    """Whether its parts are given a network's inputs themselves, and not the maps that a stem makes of them."""
     same_shape: bool = True
     """Whether modules give what they are given, in shape, so that any member can stand in for another."""
 

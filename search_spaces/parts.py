@@ -37,6 +37,7 @@ class Part:
     chunks: ClassVar[Mapping[str, int]] = {}
     channelwise: ClassVar[bool] = False
     identity: ClassVar[bool] = False
+    routed: ClassVar[bool] = False
     sides: ClassVar[tuple[int, ...] | None] = None
     _slots: ClassVar[dict[str, str]] = {}
 
@@ -154,6 +155,7 @@ def part(
     chunks: Mapping[str, int] | None = None,
     channelwise: bool = False,
     identity: bool = False,
+    routed: bool = False,
     sides: int | tuple[int, ...] | None = None,
 ) -> Callable[[P], P]:
     """Make the decorated class a frozen dataclass and register it as the part `name` of `family`.
@@ -164,6 +166,7 @@ def part(
     tensors whose first dimension holds several equal ones, as queries, keys and values (`{"qkv.weight": 3}`): each is
     sliced alone. `channelwise` says that each channel of the output depends on the same channel of the input alone,
     `identity` that it has weights with which it passes on its input (`Growth.pass_on` knows them for convolutions).
+    `routed` says that its path depends on the input, so that a batch may leave some of its weights without gradient.
     `sides` is how many sides the maps have that it works on (2: height and width); any number where nothing is said.
     """
     registry = FAMILIES.find(family)
@@ -172,6 +175,7 @@ def part(
         made: Any = dataclass(frozen=True)(cls)
         made.family, made.name, made.source = family, name, source
         made.sliced, made.chunks, made.channelwise, made.identity = sliced, dict(chunks or {}), channelwise, identity
+        made.routed = routed
         made.sides = (sides,) if isinstance(sides, int) else sides
         made._slots = {f.name: f.metadata["family"] for f in dataclasses.fields(made) if "family" in f.metadata}
         registry.add(name, made, source=source)

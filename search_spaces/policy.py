@@ -23,7 +23,7 @@ class Policy:
     """Probabilities `[decision][option]` for a space whose fingerprint is `fingerprint`, learnt by `method`.
 
     `decisions` are (path, labels of the options) of each decision, so that the file tells what it is about; `report`
-    is what else the method says of the outcome, as JSON values.
+    is what else the method says of the outcome, as JSON values; `identity` how labels and fingerprint are written.
     """
 
     method: str
@@ -32,6 +32,7 @@ class Policy:
     decisions: tuple[tuple[str, tuple[str, ...]], ...]
     probabilities: tuple[tuple[float, ...], ...]
     report: Mapping[str, Any] = field(default_factory=dict)
+    identity: int = canonical.IDENTITY
 
     @classmethod
     def of(cls, space: SearchSpace, method: str, probabilities: Any) -> "Policy":
@@ -46,6 +47,7 @@ class Policy:
             "form": FORM,
             "method": self.method,
             "space": self.space,
+            "identity": canonical.IDENTITY,
             "fingerprint": self.fingerprint,
             "report": dict(self.report),
             "decisions": [
@@ -62,7 +64,8 @@ class Policy:
             rows = value["decisions"]
             decisions = tuple((str(row["path"]), tuple(map(str, row["options"]))) for row in rows)
             probabilities = tuple(tuple(map(float, row["probabilities"])) for row in rows)
-            policy = cls(str(value["method"]), str(value["space"]), str(value["fingerprint"]), decisions, probabilities)
+            named = str(value["method"]), str(value["space"]), str(value["fingerprint"])
+            policy = cls(*named, decisions, probabilities, identity=int(value.get("identity", 1)))
         except (KeyError, TypeError, ValueError):
             raise SpaceError(f"{origin} lacks a part of a {FORM}; write it anew") from None
         for (path, labels), row in zip(policy.decisions, policy.probabilities, strict=True):
@@ -88,11 +91,17 @@ class Policy:
 
     def check(self, space: SearchSpace) -> None:
         """Raise `SpaceError` unless the policy is for `space`."""
-        if self.fingerprint != space.fingerprint():
+        earlier = self.identity < canonical.IDENTITY
+        if not self._alike(space) if earlier else self.fingerprint != space.fingerprint():
             raise SpaceError(
                 f"the policy is for the space '{self.space}' ({self.fingerprint}), not for '{space.name}' "
                 f"({space.fingerprint()}); give the policy of a supernet of this space and data"
             )
+
+    def _alike(self, space: SearchSpace) -> bool:
+        """Whether the decisions are at the same places and have as many options; labels were written otherwise once."""
+        mine = [(path, len(labels)) for path, labels in self.decisions]
+        return mine == [(decision.path, len(decision.options)) for decision in space.decisions]
 
     def most_probable(self, space: SearchSpace) -> Any | None:
         """The architecture that takes the most probable option of each decision in force.

@@ -63,6 +63,10 @@ class Registry(Generic[T]):
         known = self._entries.get(name)
         if known is not None and _origin(known.value) != _origin(value):
             raise SpaceError(f"two {self.kind}s are named '{name}': {_origin(known.value)} and {_origin(value)}")
+        own = f"{self._package}.{name}"
+        if self._one_per_file and getattr(value, "__module__", "") != own and name in self._modules():
+            # The name is taken, whether or not its module was imported yet.
+            raise SpaceError(f"two {self.kind}s are named '{name}': {own} and {_origin(value)}; rename one")
         line = about or (getattr(value, "__doc__", None) or "").strip().split("\n")[0]
         self._entries[name] = Entry(name, value, source, line)
 

@@ -4,6 +4,9 @@ class TestMyMixer(PartConformance):
     cases = [(MyMixer(kernel=3), (16, 8, 8)), (MyMixer(kernel=5), (16, 7, 9))]
     refused = [(MyMixer(kernel=3), (15, 8, 8))]
 
+    def reference(self, part, site, module, x):
+        return functional.conv2d(x, module.weight, module.bias, padding=part.kernel // 2, groups=site.channels)
+
 class TestMySpace(SpaceConformance):
     space = Space(my_tree, "mine")
     inputs = (3, 32, 32)
@@ -15,6 +18,7 @@ class TestMySupernet(SupernetConformance):
 
 import json
 import math
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from random import Random
@@ -23,11 +27,13 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from search_spaces.building import build, check
 from search_spaces.canonical import canonical, digest, from_json, to_json
+from search_spaces.counting import count
 from search_spaces.decisions import INACTIVE
-from search_spaces.deployment import deployed
+from search_spaces.deployment import deployed, unfolded
 from search_spaces.errors import SpaceError
 from search_spaces.families import FAMILIES
 from search_spaces.parts import Part, fields_of
@@ -39,6 +45,8 @@ from search_spaces.weight_sharing.sharing import weights_of
 
 OUTPUTS = 10
 """Classes of the networks and heads under test."""
+BATCHES = 32
+"""After so many batches every weight of a part that routes its input must have had a gradient."""
 
 
 def module_of(part: Any, shape: Shape) -> tuple[nn.Module, Shape]:
@@ -59,7 +67,7 @@ def randomise(model: nn.Module, seed: int) -> nn.Module:
         spread = math.sqrt(3 / max(1, parameter[0].numel())) if parameter.dim() > 1 else 1.0
         draw(parameter, -spread, spread)
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None:
+        if isinstance(module, _BatchNorm) and module.running_mean is not None:
             draw(module.running_mean, -1, 1)
             draw(module.running_var, 0.5, 2)
     return model
@@ -190,8 +198,78 @@ class PartConformance:
         assert tuple(y.shape) == (2, *expected)
         with_auxiliary_losses(_loss(y), model, _loss).backward()
         assert x.grad is not None and x.grad.isfinite().all()
+        if part.routed:
+            # A batch reaches only some of the weights; many of them reach all.
+            for seed in range(1, BATCHES):
+                model(torch.randn(2, *shape, generator=torch.Generator().manual_seed(seed))).square().sum().backward()
         for name, parameter in model.named_parameters():
             assert parameter.grad is not None and parameter.grad.isfinite().all(), f"no finite gradient for {name}"
+
+    def reference(self, part: Any, site: Site, module: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        """What `module`, the part's module in evaluation mode, must give for `x`, computed independently of it.
+
+        By a formula on its weights, or by timm's or torch's module with the same weights. A design of which another
+        property tells more (one that a simpler part lacks) overrides `test_is_faithful` instead.
+        """
+        raise AssertionError(f"{part.name} has no fidelity test; override reference() or test_is_faithful()")
+
+    def test_is_faithful(self, case: tuple[Part, Shape]) -> None:
+        """The module computes what the publication says."""
+        part, shape = case
+        module = randomise(module_of(part, shape)[0].double(), 3).eval()
+        x = torch.randn(2, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+        with torch.no_grad():
+            _assert_near(module(x), self.reference(part, FAMILIES[part.family].site(shape), module, x), 1e-9, part.name)
+
+    def test_norms_fold(self, case: tuple[Part, Shape]) -> None:
+        """Deployed, no batch normalization is left whose input is the very output of a layer that could take it up."""
+        part, shape = case
+        left = unfolded(deployed(randomise(module_of(part, shape)[0], 4).eval()), shape)
+        assert not left, f"{', '.join(left)} of {part.name} could be folded and isn't; let its module reparameterize()"
+
+    def test_cost_is_counted(self, case: tuple[Part, Shape]) -> None:
+        """Every operator that multiplies has a count; one of the part's own is declared beside it with @counts."""
+        part, shape = case
+        try:
+            found = count(module_of(part, shape)[0], shape)
+        except NotImplementedError as error:
+            raise AssertionError(f"the cost of {part.name} can't be counted: {error}") from None
+        assert found.macs >= 0 and found.params >= 0
+
+    def test_slices_keep_their_roles(self, case: tuple[Part, Shape]) -> None:
+        """What a weight of the smaller network does, it does in the larger one, too.
+
+        In the largest network all weights of the part but those of the smallest one's slices become zero. Each of
+        those must go on having an influence; where queries, keys and values are sliced as one tensor, say, the smaller
+        network's keys and values would lie among the larger one's queries, and have none.
+        """
+        part, shape = case
+        supernet, networks, inputs = _in_a_supernet(part, shape)
+        networks.sort(key=lambda architecture: _parameters(build(architecture, inputs, OUTPUTS)))
+        if not part.sliced or len(networks) < 2 or networks[0] == networks[-1]:
+            pytest.skip("its configurations have weights of their own, or it stands in networks of one size alone")
+        images = torch.randn(8, *inputs, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+        mine = re.compile(rf"\[{part.name}[,\]]")
+        small = {key: found for key, found in _influence(supernet, networks[0], images).items() if mine.search(key)}
+        supernet.activate(networks[0])
+        pieces = {piece.key: piece for piece in supernet.pieces if piece.key in small}
+        with torch.no_grad():
+            for key, piece in pieces.items():
+                whole = supernet.store.tensor(key)
+                assert whole is not None
+                kept = piece.of(whole).clone()
+                piece.write(whole.zero_(), kept)
+        large = _influence(supernet, networks[-1], images)
+        for key, piece in pieces.items():
+            if key not in large:
+                continue
+            before, after = (_by_row(piece.of(found[key])) for found in (small, large))
+            lost = (before > 1e-8 * before.max()) & (after <= 1e-12 * before.max())
+            # A few may have none by chance, as behind an activation that is zero for all of these inputs.
+            assert lost.sum() <= len(lost) / 8, (
+                f"{int(lost.sum())} of {len(lost)} rows of {part.name}'s '{piece.name}' have no influence in a wider "
+                "network: if it holds several equal tensors, as queries, keys and values, name it in the part's chunks"
+            )
 
     def test_works_in_float64(self, case: tuple[Part, Shape]) -> None:
         part, shape = case
@@ -213,13 +291,9 @@ class PartConformance:
 
     def test_works_in_a_supernet(self, case: tuple[Part, Shape]) -> None:
         part, shape = case
-        tree = network_with(part, shape)
-        inputs = shape if part.family in ("stem", "network") else (3, *shape[1:])
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # No network may need weights that the supernet doesn't have.
-            supernet = randomise_supernet(Supernet(tree, inputs, OUTPUTS, seed=0), 0)
-            networks = [architecture for architecture in supernet.space.enumerate() if _fits(architecture, inputs)]
-            assert networks
+            supernet, networks, inputs = _in_a_supernet(part, shape)
             for architecture in networks:
                 assert part in _parts(architecture), f"{part.name} isn't in the networks that should have it"
                 assert_extracted_equal(supernet, architecture)
@@ -343,6 +417,36 @@ class SupernetConformance:
     def test_refuses_other_architectures(self) -> None:
         with pytest.raises(SpaceError):
             self.supernet.activate("not an architecture")
+
+
+def _in_a_supernet(part: Any, shape: Shape) -> tuple[Supernet, list[Any], Shape]:
+    """A supernet of networks that hold the part, weights at random; these networks; the shape of their inputs."""
+    tree = network_with(part, shape)
+    inputs = shape if FAMILIES[part.family].takes_inputs else (3, *shape[1:])
+    supernet = randomise_supernet(Supernet(tree, inputs, OUTPUTS, seed=0), 0)
+    networks = [architecture for architecture in supernet.space.enumerate() if _fits(architecture, inputs)]
+    assert networks, f"no network that holds {part.name} can be built for inputs of {inputs}"
+    return supernet, networks, inputs
+
+
+def _influence(supernet: Supernet, architecture: Any, images: torch.Tensor) -> dict[str, torch.Tensor]:
+    """By the store's keys, how a random combination of an architecture's outputs changes with each of its weights."""
+    supernet.activate(architecture)
+    supernet.zero_grad(set_to_none=True)
+    outputs = supernet.eval()(images)
+    (
+        outputs * torch.randn(outputs.shape, dtype=outputs.dtype, generator=torch.Generator().manual_seed(6))
+    ).sum().backward()
+    found = {}
+    for piece in supernet.pieces:
+        whole = supernet.store.tensor(piece.key)
+        if whole is not None and whole.grad is not None:
+            found[piece.key] = whole.grad.detach().clone()
+    return found
+
+
+def _by_row(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.abs().flatten(1).amax(1) if tensor.dim() > 1 else tensor.abs().reshape(-1)
 
 
 def _parts(tree: Any) -> Iterator[Part]:

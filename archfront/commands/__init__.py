@@ -12,6 +12,7 @@ import typer
 
 from archfront.commands import (
     bench,
+    blocks,
     dashboard,
     export,
     initialise,
@@ -41,7 +42,7 @@ for command in (
     results.studies,
     export.export,
     report.report,
-    listings.blocks,
+    blocks.blocks,
     listings.spaces,
     listings.controllers,
     listings.evaluators,

@@ -1,4 +1,4 @@
-"""`archfront blocks`, `spaces`, `controllers`, `evaluators`, `devices`: what there is, each with its source."""
+"""`archfront spaces`, `controllers`, `evaluators`, `devices`: what there is, each with its source."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,31 +11,6 @@ if TYPE_CHECKING:
     from search_spaces.registry import Entry
 
 Pattern = Annotated[str, typer.Argument(help="Names to list, with * and ?.")]
-
-
-def blocks(
-    pattern: Pattern = "*",
-    family: Annotated[str | None, typer.Option(help="List one family of parts only.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """List the parts that architectures are made of, by family.
-
-    In a supernet, configurations of a sliced part share weights, and those of a branched one have their own.
-    """
-    from search_spaces.errors import SpaceError, near
-    from search_spaces.families import FAMILIES
-    from search_spaces.parts import fields_of
-    from search_spaces.weight_sharing.sharing import weights_of
-
-    if family is not None and family not in FAMILIES:
-        raise SpaceError(f"no family of parts is named '{family}'; {near(family, FAMILIES)}")
-    rows = []
-    for name in [family] if family else FAMILIES:
-        for entry in matching(FAMILIES[name], pattern):
-            fields = ", ".join(fields_of(entry.value))
-            told = {"fields": fields, "supernet": weights_of(entry.value), **described(entry)}
-            rows.append({"family": name, "name": entry.name, **told})
-    print_rows(rows, as_json, f"no part's name matches '{pattern}'")
 
 
 def spaces(

@@ -12,6 +12,8 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from archfront.contracts import WrongUse
 from archfront.study.schema import REVISION, studies
 
+EARLIER = ("0001",)
+"""Revisions that a database is brought up from when it is opened."""
 DEFAULT_URL = "sqlite:///archfront.db"
 
 
@@ -115,6 +117,25 @@ class Database:
 
         return engine
 
+    def _upgrade(self, found: str) -> None:
+        """Bring a database of an earlier revision up to this one, also for whoever only reads it."""
+        try:
+            with Database._opened(self.url).writing() as connection:
+                migrate(connection)
+        except sa.exc.DBAPIError as error:
+            raise WrongUse(
+                f"{self.url} has schema version {found}, older than {REVISION}, and can't be brought up to it: "
+                f"{_line(error)}; open it once where it can be written"
+            ) from None
+
+    @classmethod
+    def _opened(cls, url: str) -> "Database":
+        """A database to write to, whatever its revision."""
+        opened = cls.planned(url)
+        opened.read_only = False
+        opened.engine = opened._engine()
+        return opened
+
     def _prepare(self, create: bool) -> None:
         with self.engine.connect() as connection:
             tables = set(sa.inspect(connection).get_table_names())
@@ -126,8 +147,10 @@ class Database:
         with self.engine.connect() as connection:
             if "alembic_version" not in tables or "studies" not in tables:
                 raise WrongUse(f"{self.url} is no study database of Archfront; name another with --db")
-            found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-        if found != REVISION:
+            found = str(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar())
+        if found in EARLIER:
+            self._upgrade(found)
+        elif found != REVISION:
             raise WrongUse(
                 f"{self.url} has schema version {found}, this Archfront knows {REVISION}; "
                 "use the version of Archfront that wrote it, or another --db"

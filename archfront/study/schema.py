@@ -14,7 +14,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 """The revision of this schema; equals the head of `migrations/`."""
 
 metadata = MetaData()
@@ -27,6 +27,8 @@ studies = Table(
     Column("created_at", Float, nullable=False),
     Column("space", Text, nullable=False),
     Column("fingerprint", String(32), nullable=False),
+    # How the architectures are written (`search_spaces.canonical.IDENTITY`); digests and fingerprint depend on it.
+    Column("identity", Integer, nullable=False, server_default="1"),
     Column("settings", JSON, nullable=False),
     Column("objectives", JSON, nullable=False),
     Column("constraints", JSON, nullable=False),

@@ -92,6 +92,7 @@ class Study:
         self.created_at: float = row.created_at
         self.space: str = row.space
         self.fingerprint: str = row.fingerprint
+        self.identity: int = row.identity
         self.settings: dict[str, Any] = row.settings
         self.objectives = tuple(Objective.parse(text) for text in row.objectives)
         self.constraints = tuple(Constraint.parse(text) for text in row.constraints)

@@ -6,7 +6,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from archfront.contracts import Constraint, Evaluation, Metric, Objective, Propo
 from archfront.study.database import Database
 from archfront.study.schema import artifacts, candidates, devices, evaluations, events, measurements, parts, studies
 from archfront.study.study import RUNNING, Study, read_metric
+from search_spaces.canonical import IDENTITY
 
 HEARTBEAT_S = 5.0
 EXPIRY_S = 60.0
@@ -195,6 +196,30 @@ class StudyWriter:
         with self._database.reading() as connection:
             return {digest: (fidelity, path) for digest, fidelity, path in connection.execute(query)}
 
+    def respell(self, respelled: Callable[[Any], tuple[str, str]], fingerprint: str) -> None:
+        """Write a study's architectures as they are written now, with the digests that go with it; all or none.
+
+        `respelled` gives the text and digest of an architecture from its JSON form; `fingerprint` is the space's.
+        """
+        with self._database.writing() as connection:
+            rows = connection.execute(sa.select(candidates).where(candidates.c.study_id == self.study.id)).all()
+            new = {row.digest: respelled(json.loads(row.architecture)) for row in rows}
+            for row in rows:
+                text, digest = new[row.digest]
+                connection.execute(
+                    sa.update(candidates).where(candidates.c.id == row.id).values(architecture=text, digest=digest)
+                )
+            mine = evaluations.c.study_id == self.study.id
+            for row in connection.execute(sa.select(evaluations.c.id, evaluations.c.parents).where(mine)).all():
+                parents = [new[parent][1] if parent in new else parent for parent in row.parents]
+                if parents != row.parents:
+                    connection.execute(sa.update(evaluations).where(evaluations.c.id == row.id).values(parents=parents))
+            connection.execute(
+                sa.update(studies)
+                .where(studies.c.id == self.study.id, studies.c.token == self._token)
+                .values(identity=IDENTITY, fingerprint=fingerprint)
+            )
+
     def event(self, kind: str, detail: str) -> None:
         """Record that something happened."""
         with self._database.writing() as connection:
@@ -259,6 +284,7 @@ def create_study(
                 "created_at": time.time(),
                 "space": space,
                 "fingerprint": fingerprint,
+                "identity": IDENTITY,
                 "settings": dict(settings),
                 "objectives": [str(objective) for objective in objectives],
                 "constraints": [str(constraint) for constraint in constraints],

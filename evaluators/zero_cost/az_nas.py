@@ -10,8 +10,8 @@ from scipy.stats import rankdata
 from torch import Tensor, nn
 from torch.nn import functional
 
-from evaluators.cost import count
 from evaluators.zero_cost.proxy import PROXIES
+from search_spaces.counting import count
 
 SOURCE = "AZ-NAS: Assembling Zero-Cost Proxies for Network Architecture Search"
 COMPONENTS = ("az_expressivity", "az_progressivity", "az_trainability", "az_complexity")
@@ -57,7 +57,7 @@ def az_trainability(model: nn.Module, images: Tensor, labels: Tensor) -> float:
 @PROXIES.register("az_complexity", source=SOURCE)
 def az_complexity(model: nn.Module, images: Tensor, labels: Tensor) -> float:
     """The multiply-accumulates of one input."""
-    return float(count(model.float(), tuple(images.shape[1:]))["macs"])
+    return float(count(model.float(), tuple(images.shape[1:])).macs)
 
 
 def blocks(model: nn.Module) -> list[nn.Module]:

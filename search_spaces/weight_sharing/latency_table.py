@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from search_spaces import canonical
-from search_spaces.decisions import INACTIVE
+from search_spaces.decisions import INACTIVE, Decision
 from search_spaces.errors import SpaceError
 from search_spaces.space import Genes, SearchSpace
 
@@ -40,6 +40,7 @@ class LatencyTable:
         return {
             "form": FORM,
             "space": space.name,
+            "identity": canonical.IDENTITY,
             "fingerprint": self.fingerprint,
             "kind": "predicted",
             "base_ms": self.base_ms,
@@ -59,19 +60,19 @@ class LatencyTable:
                 raise SpaceError(f"{origin} can't be read as a {FORM}: {str(error).splitlines()[0]}") from None
         if not isinstance(value, Mapping) or value.get("form") != FORM:
             raise SpaceError(f"{origin} is no {FORM}; measure one, or give the path of its JSON file")
-        if value.get("fingerprint") != space.fingerprint():
+        # Labels and fingerprints were written otherwise once; options are in the space's order in all files.
+        earlier = value.get("identity", 1) < canonical.IDENTITY
+        if not earlier and value.get("fingerprint") != space.fingerprint():
             raise SpaceError(f"{origin} is for the space '{value.get('space')}', not '{space.name}'; measure it anew")
         try:
             base = float(value["base_ms"])
-            added = tuple(
-                tuple(float(row["options"][canonical.outline(option)]) for option in decision.options)
-                for decision, row in zip(space.decisions, value["decisions"], strict=True)
-            )
+            pairs = zip(space.decisions, value["decisions"], strict=True)
+            added = tuple(_figures(row, decision, earlier) for decision, row in pairs)
         except (KeyError, TypeError, ValueError):
             raise SpaceError(f"{origin} lacks an option of the space '{space.name}'; measure it anew") from None
         if not all(map(math.isfinite, [base, *(ms for row in added for ms in row)])) or base <= 0:
             raise SpaceError(f"{origin} has a figure that is no latency; measure it anew")
-        return cls(value["fingerprint"], base, added, dict(value.get("about") or {}))
+        return cls(space.fingerprint(), base, added, dict(value.get("about") or {}))
 
     def predicted(self, genes: Genes) -> float:
         """The latency in ms of the architecture with these genes."""
@@ -92,3 +93,12 @@ class LatencyTable:
             in_force.append(chance)
             total = total + chance * (row * torch.tensor(added, dtype=row.dtype)).sum()
         return total
+
+
+def _figures(row: Mapping[str, Any], decision: Decision, earlier: bool) -> tuple[float, ...]:
+    """What each option of a decision adds, by its label, or by its place in a file whose labels were others."""
+    if earlier:
+        if row["path"] != decision.path or len(row["options"]) != len(decision.options):
+            raise ValueError(f"another decision than {decision.path}")
+        return tuple(map(float, row["options"].values()))
+    return tuple(float(row["options"][canonical.outline(option)]) for option in decision.options)

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from search_spaces.topologies.cell201 import Cell201
 from torch import nn
 
 from archfront.contracts import Context, Evaluation, Metric, Proposal, Provenance, Status, WrongUse
@@ -26,6 +25,7 @@ from search_spaces.building import build
 from search_spaces.errors import SpaceError
 from search_spaces.holes import one_of
 from search_spaces.space import Space
+from search_spaces.topologies.network.cell201 import Cell201
 
 EDGES = ("nor_conv_3x3", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "nor_conv_1x1")
 SMALL = Cell201(*EDGES, cells=1, width=6)

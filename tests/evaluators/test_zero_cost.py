@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from search_spaces.topologies.cell201 import Cell201
 from torch import Tensor, nn
 from torch.nn import functional
 
 from archfront.contracts import Context, Evaluation, Proposal, Status, WrongUse
 from evaluators.base import attempt, create
-from evaluators.cost import count
 from evaluators.datasets import DataSet, load
 from evaluators.zero_cost import PROXIES, az_nas, scores
 from evaluators.zero_cost.az_nas import blocks
 from search_spaces.building import build
+from search_spaces.counting import count
 from search_spaces.spaces import get_space
+from search_spaces.topologies.network.cell201 import Cell201
 
 torch.set_num_threads(1)
 
@@ -207,7 +207,7 @@ def test_az_nas_components() -> None:
     found = scores(model, images, labels, [name for name in PROXIES.names() if name.startswith("az_")], seed=7)
     assert found["az_expressivity"] == pytest.approx(sum(entropies))
     assert found["az_progressivity"] == pytest.approx(min(np.diff(entropies)))
-    assert found["az_complexity"] == count(model.float(), (3, 7, 7))["macs"]
+    assert found["az_complexity"] == count(model.float(), (3, 7, 7)).macs
 
 
 def test_az_nas_trainability() -> None:

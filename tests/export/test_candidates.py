@@ -21,7 +21,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     plan = Plan(
         space="mobile",
         data="digits",
-        evaluator_settings={"epochs": 1, "device": "cpu"},
+        evaluator_settings={"epochs": 4, "device": "cpu"},
         objectives=("accuracy", "params"),
     )
     order = Order(plan, "small", f"sqlite:///{file}", budget=Budget(evaluations=2))
@@ -35,7 +35,7 @@ def test_the_winner_is_exported_with_its_provenance(study: Study, tmp_path: Path
     assert card["digest"] == best.digest and card["study"] == "small"
     assert {m["name"]: m["value"] for m in card["metrics"]}["accuracy"] == best.values["accuracy"]
     assert card["data"]["sha256"] == study.settings["data_sha256"] and "mean=" in card["data"]["preprocessing"]
-    assert card["training"]["evaluator_settings"]["epochs"] == 1
+    assert card["training"]["evaluator_settings"]["epochs"] == 4
     assert len(card["classes"]) == 10
     assert result.checks[0].kind == "validation images"
     assert result.notes[0].endswith(f"validation images: {best.values['accuracy']:.4f}")

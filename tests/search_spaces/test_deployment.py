@@ -6,7 +6,6 @@ from collections.abc import Callable
 import search_spaces.torchvision_operators  # noqa: F401  isort: skip  (before anything imports timm)
 import pytest
 import torch
-from search_spaces.blocks.convolution_mixers import ChannelDilatedConv
 from timm.layers import BatchNormAct2d, ConvNormAct, Mlp, StdConv2d
 from timm.layers.padding import pad_same
 from torch import nn
@@ -14,6 +13,7 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrizations import weight_norm
 
+from search_spaces.blocks.token_mixer.inception_conv import ChannelDilatedConv
 from search_spaces.deployment import deployed, unfolded
 
 
@@ -84,6 +84,7 @@ FOLDED = {
         Own(lambda m, x: m.fc(m.norm(x)), fc=nn.Conv2d(4, 6, 2, stride=2, groups=2), norm=nn.BatchNorm2d(4)),
         (4, 6, 6),
     ),
+    "two norms in front": (nn.Sequential(nn.BatchNorm2d(4), nn.BatchNorm2d(4), nn.Conv2d(4, 6, 1)), (4, 6, 5)),
     "activation inside": (
         Own(lambda m, x: m.norm(m.conv(x)) * 2, conv=nn.Conv2d(4, 6, 3), norm=BatchNormAct2d(6)),
         (4, 6, 5),
@@ -151,16 +152,14 @@ def shared_layer() -> nn.Module:
     )
 
 
+def tied_layer() -> nn.Module:
+    conv = nn.Conv2d(4, 4, 1)
+    return nn.Sequential(Own(lambda m, x: m.again(x).relu(), again=conv), nn.Sequential(conv, nn.BatchNorm2d(4)))
+
+
 def hooked() -> nn.Module:
     model = nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4))
     model[0].register_forward_hook(lambda module, inputs, output: output * 2)
-    return model
-
-
-def in_a_list() -> nn.Module:
-    model = own(lambda m, x: m.norm(m.conv(x)) if x.shape else x)
-    model.run = lambda m, x: m.layers[1](m.norm(m.conv(x)))
-    model.layers = (model.conv, model.norm)
     return model
 
 
@@ -186,6 +185,7 @@ KEPT = {
         1,
     ),
     "in two places": (shared_layer(), 1),
+    "in two places, one of them without norms": (tied_layer(), 1),
     "weight used by another": (
         own(lambda m, x: m.norm(m.conv(x)) + functional.conv2d(x, m.conv.weight, padding=1)),
         1,
@@ -198,7 +198,6 @@ KEPT = {
     "behind an activation": (nn.Sequential(nn.Conv2d(4, 4, 1), BatchNormAct2d(4), nn.BatchNorm2d(4)), 1),
     "hook": (hooked(), 1),
     "other channels": (own(lambda m, x: m.norm(torch.cat([m.conv(x), x], 1)[:, :4])), 1),
-    "kept in a list, too": (in_a_list(), 1),
 }
 
 
@@ -216,6 +215,16 @@ def test_what_can_not_be_traced_is_opaque_and_its_children_are_not() -> None:
     network = deployed(randomise(model))
     torch.testing.assert_close(network(x), model(x), rtol=1e-10, atol=1e-10)
     assert norms(network) == 1 and not isinstance(network.norm, nn.Identity)
+
+
+def test_what_is_also_kept_in_a_plain_list_stays() -> None:
+    """The list would go on to call the normalization after another module has taken its place."""
+    model = own(lambda m, x: m.kept[1](m.kept[0](x)))
+    model.kept = (model.conv, model.norm)
+    x = torch.randn(3, 4, 6, 5, dtype=torch.float64)
+    network = deployed(randomise(model))
+    torch.testing.assert_close(network(x), model(x), rtol=1e-10, atol=1e-10)
+    assert norms(network) == 1
 
 
 def test_a_forward_that_keeps_what_it_sees_keeps_no_proxies() -> None:

@@ -5,9 +5,10 @@ import sys
 
 import pytest
 
-from search_spaces import FAMILIES, Registry, SpaceError, one_of, part
+from search_spaces import FAMILIES, Family, Registry, SpaceError, from_json, one_of, part
 from search_spaces.blocks import Block
 from search_spaces.parts import Part
+from search_spaces.spaces import SPACES
 
 
 def test_misspelt_parts_raise_with_the_near_ones():
@@ -65,6 +66,49 @@ def test_a_registry_of_ones_own():
     assert registry.entry("one").about == "a"
     with pytest.raises(SpaceError, match="no thing is named 'two'; known: one"):
         registry.get("two")
+
+
+class Point:
+    """An entry point that fails when it is loaded."""
+
+    name, value, dist = "broken_part", "broken_package.parts:Part", None
+
+    def load(self):
+        raise ImportError("no module named 'numpy_of_old'")
+
+
+def test_a_broken_plug_in_takes_nothing_else_away(monkeypatch):
+    """It is said when it is asked for, and in the complaint about an unknown name; all others are there."""
+    monkeypatch.setattr("search_spaces.registry.installed", lambda group: [Point()])
+    for registry in (FAMILIES["norm"], SPACES):
+        for _ in range(2):
+            with pytest.raises(SpaceError, match=r"'broken_part' can't be imported from broken_package\.parts:Part"):
+                registry.get("broken_part")
+        known = "batch" if registry.kind == "norm" else "cell201"
+        assert known in registry.names() and "broken_part" not in registry.names()
+        assert registry.entry(known).name == known and known in [entry.name for entry in registry]
+        with pytest.raises(SpaceError, match=rf"did you mean '{known}'.*'broken_part' can't be imported"):
+            registry.get(known + "x")
+        del registry._broken["broken_part"]
+
+
+def test_a_family_is_declared_by_anybody():
+    """In one place; parts of it stand in slots, and are read, like those of ours."""
+    family = Family("test_greeting")
+    try:
+
+        @part("test_greeting", "test_hello", source="A test")
+        class Hello(Part):
+            """Hello."""
+
+        assert FAMILIES["test_greeting"] is family and "test_greeting" in FAMILIES
+        assert from_json({"part": "test_greeting/test_hello"}) == Hello()
+        with pytest.raises(SpaceError, match="no test greeting is named 'test_helo'; did you mean 'test_hello'"):
+            from_json({"part": "test_greeting/test_helo"})
+    finally:
+        FAMILIES._declared.pop("test_greeting")
+    with pytest.raises(SpaceError, match="two families of parts are named 'norm'"):
+        Family("norm")
 
 
 def test_timm_and_torchvision_import_beside_a_cpu_torch():

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from archfront.export import FORMATS, export_model
-from evaluators.cost import count
 from search_spaces import SpaceError, digest, integers, one_of, repeat
 from search_spaces.blocks import Block, ConvDownsample, DepthwiseConv
 from search_spaces.building import build
+from search_spaces.counting import count
 from search_spaces.spaces import get_space
 from search_spaces.spaces.tied import with_ties
 from search_spaces.testing import assert_deployed_equal
@@ -35,8 +35,8 @@ def test_tied_layers_are_one_module_that_is_counted_once():
     models = [build(a, INPUTS, 10, seed=0) for a in (plain, tied)]
     costs = [count(model, INPUTS) for model in models]
     block = 8 * 49 + 8 + 2 * (8 + 8) + 8 * 32 + 32 + 32 * 8 + 8
-    assert costs[0]["params"] - costs[1]["params"] == block
-    assert costs[0]["macs"] == costs[1]["macs"]
+    assert costs[0].params - costs[1].params == block
+    assert costs[0].macs == costs[1].macs
     blocks = models[1].stages[0].blocks
     assert blocks[0] is blocks[2] and blocks[0] is not blocks[1]
     assert models[0].state_dict().keys() == models[1].state_dict().keys(), "ties change no names"

@@ -11,6 +11,7 @@ class Stems(Family):
     """How its parts are tested."""
 
     same_shape = False
+    takes_inputs = True
 
     def site(self, shape: Shape) -> Site:
         return Site(tuple(shape), width=WIDTH)

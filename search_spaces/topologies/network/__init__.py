@@ -13,6 +13,7 @@ class Networks(Family):
     """How its parts are tested."""
 
     same_shape = False
+    takes_inputs = True
 
     def site(self, shape: Shape) -> Site:
         return Site(tuple(shape), width=OUTPUTS)
