@@ -8,13 +8,28 @@ from search_spaces import SpaceError
 from search_spaces.blocks import Block, SelfAttention
 from search_spaces.building import build
 from search_spaces.deployment import deployed, unfolded
-from search_spaces.testing import PartConformance
 from search_spaces.topologies import Network, Stage
 from search_spaces.topologies.wiring.csp import Csp
-from tests.topologies.wired_networks import BLOCK, off, parameters, stage_of, wired
+from tests.topologies.wired_networks import BLOCK, WiredConformance, off, parameters, stage_of, wired
 
 
-class TestCsp(PartConformance):
+def two_streams(module, x, own):
+    """The channels `own` through the blocks, the others past them, and the transition of both."""
+    past = [channel for channel in range(x.shape[1]) if channel not in own]
+    through = x[:, own]
+    for block in module.blocks:
+        through = block(through)
+    whole, norm = torch.cat([conv.weight for conv in module.transition.convs], 1), module.transition.norm
+    y = functional.conv2d(torch.cat([through, x[:, past]], 1), whole)
+    if isinstance(norm, torch.nn.BatchNorm2d):
+        return functional.batch_norm(y, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
+    if isinstance(norm, torch.nn.Identity):
+        return y
+    rows = functional.layer_norm(y.movedim(1, -1), (y.shape[1],), norm.weight, norm.bias, norm.eps)
+    return rows.movedim(-1, 1)
+
+
+class TestCsp(WiredConformance):
     cases = [
         (Csp(0.25, "layer"), (8, 5, 7)),
         (Stage(8, (BLOCK,) * 2, None, Csp(0.75, None)), (8, 5, 7)),
@@ -23,20 +38,18 @@ class TestCsp(PartConformance):
     ]
     refused = [(Csp(0.125), (12, 4, 4)), (Stage(12, (BLOCK,), None, Csp(0.125)), (12, 4, 4))]
 
+    def formula(self, wired, x):
+        own = {1: {2: [0], 4: [0]}, 3: {4: [0, 1, 2]}}[wired.own][wired.period]
+        return two_streams(wired, x, [channel for channel in range(x.shape[1]) if channel % wired.period in own])
+
 
 @pytest.mark.parametrize(("split", "own"), [(0.5, [0, 2, 4, 6]), (0.25, [0, 4]), (0.75, [0, 1, 2, 4, 5, 6])])
 def test_a_part_of_the_channels_goes_past_the_blocks(split, own):
     module, x = stage_of(Csp(split), 2)
-    past = [channel for channel in range(8) if channel not in own]
-    through = module.blocks[1](module.blocks[0](x[:, own]))
-    whole = torch.cat([conv.weight for conv in module.transition.convs], 1)
-    norm = module.transition.norm
-    y = functional.conv2d(torch.cat([through, x[:, past]], 1), whole)
-    y = functional.batch_norm(y, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
     with torch.no_grad():
-        assert off(y, module(x)) < 1e-12
         lean = deployed(module)
-        assert off(y, lean(x)) < 1e-12
+        assert off(two_streams(module, x, own), module(x)) < 1e-12
+        assert off(two_streams(module, x, own), lean(x)) < 1e-12
     assert not any(isinstance(inner, torch.nn.BatchNorm2d) for inner in lean.transition.modules())
     assert unfolded(lean.float(), (8, 6, 5)) == []
 

@@ -6,13 +6,21 @@ from torch.nn import functional
 
 from search_spaces import SpaceError
 from search_spaces.deployment import deployed
-from search_spaces.testing import PartConformance
 from search_spaces.topologies import Stage
 from search_spaces.topologies.wiring.dense_aggregation import DenseAggregation
-from tests.topologies.wired_networks import BLOCK, off, parameters, stage_of, wired
+from tests.topologies.wired_networks import BLOCK, WiredConformance, off, parameters, stage_of, wired
 
 
-class TestDenseAggregation(PartConformance):
+def densely_connected(module, x):
+    """Each block sees the concatenation of all earlier maps."""
+    maps = [x, module.blocks[0](x)]
+    for block, join in zip(list(module.blocks)[1:], module.joins, strict=True):
+        whole = torch.cat([conv.weight for conv in join.convs], 1)
+        maps.append(block(functional.conv2d(torch.cat(maps, 1), whole)))
+    return maps[-1]
+
+
+class TestDenseAggregation(WiredConformance):
     cases = [
         (DenseAggregation(), (8, 5, 7)),
         (Stage(8, (BLOCK,) * 3, None, DenseAggregation()), (8, 5, 7)),
@@ -20,18 +28,17 @@ class TestDenseAggregation(PartConformance):
         (wired(DenseAggregation()), (3, 6, 6)),
     ]
 
+    def formula(self, wired, x):
+        return densely_connected(wired, x)
+
 
 @pytest.mark.parametrize("count", [2, 4])
 def test_each_block_sees_the_concatenation_of_all_earlier_maps(count):
     module, x = stage_of(DenseAggregation(), count)
-    maps = [x, module.blocks[0](x)]
-    for block, join in zip(list(module.blocks)[1:], module.joins, strict=True):
-        whole = torch.cat([conv.weight for conv in join.convs], 1)
-        maps.append(block(functional.conv2d(torch.cat(maps, 1), whole)))
-    assert len(maps) == count + 1 and [len(join.convs) for join in module.joins] == list(range(2, count + 1))
+    assert [len(join.convs) for join in module.joins] == list(range(2, count + 1))
     with torch.no_grad():
-        assert off(maps[-1], module(x)) < 1e-12
-        assert off(maps[-1], deployed(module)(x)) < 1e-12
+        assert off(densely_connected(module, x), module(x)) < 1e-12
+        assert off(densely_connected(module, x), deployed(module)(x)) < 1e-12
     assert all(len(join.convs) == 1 for join in deployed(module).joins), "deployed, a join is one convolution"
 
 

@@ -2,16 +2,44 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
 from search_spaces.deployment import deployed
-from search_spaces.testing import PartConformance
 from search_spaces.topologies import Stage
 from search_spaces.topologies.wiring.long_skips import LongSkips
-from tests.topologies.wired_networks import BLOCK, off, parameters, stage_of, wired
+from tests.topologies.wired_networks import BLOCK, WiredConformance, off, parameters, stage_of, wired
 
 
-class TestLongSkips(PartConformance):
+def joined(join, x, early):
+    """W [N(x), N'(early)], written out."""
+    maps, weights = [], []
+    for branch, one in zip(join.convs, (x, early), strict=True):
+        norm, conv = branch if isinstance(branch, nn.Sequential) else (None, branch)
+        if isinstance(norm, nn.BatchNorm2d):
+            one = functional.batch_norm(one, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
+        elif norm is not None:
+            rows = functional.layer_norm(one.movedim(1, -1), (one.shape[1],), norm.weight, norm.bias, norm.eps)
+            one = rows.movedim(-1, 1)
+        maps.append(one)
+        weights.append(conv.weight)
+    return functional.conv2d(torch.cat(maps, 1), torch.cat(weights, 1))
+
+
+def skipped(module, x):
+    """Three or five blocks: the first ones' maps are joined to what the last ones are given."""
+    f, join = module.blocks, module.joins
+    if len(f) == 3:
+        first = f[0](x)
+        return f[2](joined(join[0], f[1](first), first))
+    first = f[0](x)
+    second = f[1](first)
+    third = f[2](second)
+    fourth = f[3](joined(join[1], third, second))
+    return f[4](joined(join[0], fourth, first))
+
+
+class TestLongSkips(WiredConformance):
     cases = [
         (LongSkips("batch"), (8, 5, 7)),
         (Stage(8, (BLOCK,) * 5, None, LongSkips(None)), (8, 5, 7)),
@@ -19,30 +47,16 @@ class TestLongSkips(PartConformance):
         (wired(LongSkips()), (3, 6, 6)),
     ]
 
-
-def joined(join, x, skipped):
-    """W [x, skipped] with layer normalization of both, written out."""
-    maps, weights = [], []
-    for branch, one in zip(join.convs, (x, skipped), strict=True):
-        norm, conv = branch
-        rows = functional.layer_norm(one.movedim(1, -1), (one.shape[1],), norm.weight, norm.bias, norm.eps)
-        maps.append(rows.movedim(-1, 1))
-        weights.append(conv.weight)
-    return functional.conv2d(torch.cat(maps, 1), torch.cat(weights, 1))
+    def formula(self, wired, x):
+        return skipped(wired, x)
 
 
 def test_of_five_blocks_the_first_two_are_joined_to_the_last_two():
     module, x = stage_of(LongSkips(), 5)
-    f, join = module.blocks, module.joins
-    first = f[0](x)
-    second = f[1](first)
-    third = f[2](second)
-    fourth = f[3](joined(join[1], third, second))
-    fifth = f[4](joined(join[0], fourth, first))
     with torch.no_grad():
-        assert len(join) == 2
-        assert off(fifth, module(x)) < 1e-12
-        assert off(fifth, deployed(module)(x)) < 1e-12
+        assert len(module.joins) == 2
+        assert off(skipped(module, x), module(x)) < 1e-12
+        assert off(skipped(module, x), deployed(module)(x)) < 1e-12
 
 
 @pytest.mark.parametrize(("count", "skips"), [(1, 0), (2, 0), (3, 1), (4, 1), (5, 2), (6, 2), (7, 3)])

@@ -3,22 +3,29 @@
 import pytest
 import torch
 
-from evaluators.cost import count
 from search_spaces import SpaceError
 from search_spaces.building import build
-from search_spaces.testing import PartConformance
+from search_spaces.counting import count
 from search_spaces.topologies import Stage
 from search_spaces.topologies.wiring.recursion import Recursion
-from tests.topologies.wired_networks import BLOCK, INPUTS, off, stage_of, wired
+from tests.topologies.wired_networks import BLOCK, INPUTS, WiredConformance, off, stage_of, wired
 
 
-class TestRecursion(PartConformance):
+class TestRecursion(WiredConformance):
     cases = [
         (Recursion(3, together=True), (8, 5, 7)),
         (Recursion(1), (8, 5, 7)),
         (Stage(8, (BLOCK,), None, Recursion(2, together=True)), (8, 5, 7)),
         (wired(Recursion()), (3, 6, 6)),
     ]
+
+    def formula(self, wired, x):
+        order = [place for place in range(len(wired.blocks)) for _ in range(wired.times)]
+        if wired.together:
+            order = list(range(len(wired.blocks))) * wired.times
+        for place in order:
+            x = wired.blocks[place](x)
+        return x
 
 
 def test_each_block_is_applied_again_before_the_next():
@@ -40,8 +47,8 @@ def test_it_costs_no_weights_and_the_blocks_so_many_times():
     once, thrice = (count(build(wired(Recursion(times), 2), INPUTS, 5), INPUTS) for times in (1, 3))
     chain = count(build(wired("chain", 2), INPUTS, 5), INPUTS)
     block = 8 * 8 * (8 * 9 + 2 * 8 * 32)
-    assert once == chain and thrice["params"] == once["params"]
-    assert thrice["macs"] - once["macs"] == 2 * 2 * block
+    assert once == chain and thrice.params == once.params
+    assert thrice.macs - once.macs == 2 * 2 * block
 
 
 def test_one_network_has_one_spelling():

@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from archfront.export import FORMATS, export_model
-from evaluators.cost import count
 from evaluators.zero_cost import PROXIES, scores
 from hardware_profiles.device_profile import Profile
 from hardware_profiles.measuring import measure
 from search_spaces import SpaceError, digest, from_json, integers, one_of, repeat, to_json
 from search_spaces.blocks import MLP, AveragePoolHead, Block, Conv3x3Stem, DepthwiseConv
 from search_spaces.building import build
+from search_spaces.counting import count
 from search_spaces.deployment import deployed, unfolded
 from search_spaces.edits import Deepen, EnlargeKernel, InjectLayers, Widen
 from search_spaces.edits.edit import Edit, put
@@ -189,7 +189,7 @@ def test_every_proxy_scores_it(name):
 
 def test_an_exit_counts_with_all_that_it_computes():
     with_exits, without = (count(build(tree, INPUTS, OUTPUTS), INPUTS) for tree in (exiting(99.0), chain_of_exiting()))
-    assert with_exits["macs"] - without["macs"] == 8 * OUTPUTS + 16 * OUTPUTS
+    assert with_exits.macs - without.macs == 8 * OUTPUTS + 16 * OUTPUTS
 
 
 def chain_of_exiting() -> Network:

@@ -7,7 +7,7 @@ from torch import nn
 
 from search_spaces.blocks import AveragePoolHead, Block, Conv3x3Stem, DepthwiseConv
 from search_spaces.site import Site
-from search_spaces.testing import randomise
+from search_spaces.testing import PartConformance, randomise
 from search_spaces.topologies import Network, Stage
 from search_spaces.topologies.wiring.csp import Csp
 from search_spaces.topologies.wiring.dense_aggregation import DenseAggregation
@@ -65,3 +65,29 @@ def off(expected: torch.Tensor, got: torch.Tensor) -> float:
 def parameters(module: nn.Module) -> int:
     """How many there are."""
     return sum(parameter.numel() for parameter in module.parameters())
+
+
+class WiredConformance(PartConformance):
+    """The conformance of a wiring, alone, in a stage, and in a network, against the formula of a subclass."""
+
+    def formula(self, wired: Any, x: torch.Tensor) -> torch.Tensor:
+        """What the module `wired` of several blocks must give."""
+        raise NotImplementedError
+
+    def reference(self, part: Any, site: Site, module: Any, x: torch.Tensor) -> torch.Tensor:
+        if part.family == "network":
+            x = module.stem(x)
+            for stage in module.stages:
+                x = self._staged(stage, x)
+            return module.head(x)
+        return self._staged(module, x) if part.family == "stage" else self._wired(module, x)
+
+    def _staged(self, stage: Any, x: torch.Tensor) -> torch.Tensor:
+        return self._wired(stage.blocks, stage.downsample(x) if hasattr(stage, "downsample") else x)
+
+    def _wired(self, wired: Any, x: torch.Tensor) -> torch.Tensor:
+        if not isinstance(wired, nn.Sequential):
+            return self.formula(wired, x)
+        for block in wired:
+            x = block(x)
+        return x

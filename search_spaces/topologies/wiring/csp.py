@@ -1,7 +1,7 @@
 """Cross-stage partial networks: a part of the channels goes past the blocks."""
 
 from collections.abc import Iterable, Sequence
-from fractions import Fraction
+from math import gcd
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from torch import nn
 from search_spaces.declarations import transparent
 from search_spaces.errors import SpaceError
 from search_spaces.layers.maps_conv import MapsConv
-from search_spaces.parts import part, size, slot
+from search_spaces.parts import Placed, part, size, slot
 from search_spaces.site import Shape, Site
 from search_spaces.topologies.wired import Edge, WiredBlocks, Wiring
 
@@ -59,7 +59,9 @@ class Csp(Wiring):
     @property
     def ratio(self) -> tuple[int, int]:
         """How many channels of how many go through the blocks, as the smallest numbers."""
-        return Fraction(self.split).as_integer_ratio()
+        own = int(self.split * FINEST)
+        common = gcd(own, FINEST)
+        return own // common, FINEST // common
 
     def sites(self, site: Site, items: Sequence[Any]) -> list[Site]:
         own, period = self.ratio
@@ -77,8 +79,8 @@ class Csp(Wiring):
     def accepts(self, site: Site) -> str | None:
         return self.refuses(site, ())
 
-    def parts_at(self, site: Site) -> Any:
-        yield "norm", self.norm, site
+    def parts_at(self, site: Site) -> Iterable[Placed]:
+        return [("norm", self.norm, site)]
 
     def insertable(self) -> bool:
         return True

@@ -8,7 +8,7 @@ from torch import nn
 
 from search_spaces.declarations import transparent
 from search_spaces.layers.maps_conv import MapsConv
-from search_spaces.parts import Part, part, slot
+from search_spaces.parts import Part, Placed, part, slot
 from search_spaces.site import Site
 from search_spaces.topologies.wired import Edge, WiredBlocks, Wiring
 
@@ -51,8 +51,8 @@ class LongSkips(Wiring):
     def edges(self, count: int) -> Iterable[Edge]:
         return [*super().edges(count), *((place, count - 1 - place, "skip") for place in range((count - 1) // 2))]
 
-    def parts_at(self, site: Site) -> Any:
-        yield "norm", self.norm, site
+    def parts_at(self, site: Site) -> Iterable[Placed]:
+        return [("norm", self.norm, site)]
 
     def build(self, site: Site, modules: Sequence[nn.Module], sites: Sequence[Site]) -> nn.Module:
         if len(modules) < 3:
