@@ -8,15 +8,8 @@ import torch
 from torch import nn
 
 from search_spaces.declarations import transparent
-from search_spaces.parts import Part, resolve
+from search_spaces.parts import Edge, Part, resolve
 from search_spaces.site import Shape, Site
-
-Edge = tuple[int, int, str]
-"""From an item to another by their places, and what the connection is; -1 is the input, the items' number the output.
-
-What it is: "" for what a chain has, "skip" for what goes past items, "again" for what leads back, "exit" for what may
-leave early, "join" for one of several that are concatenated.
-"""
 
 
 class Wiring(Part):
@@ -60,7 +53,7 @@ class Wiring(Part):
         return False
 
     def edges(self, count: int) -> Iterable[Edge]:
-        """The connections among so many items, as they are drawn."""
+        """The connections among so many items, as they are drawn: -1 is the input, `count` the output."""
         return [(place - 1, place, "") for place in range(count + 1)]
 
     def build(self, site: Site, modules: Sequence[nn.Module], sites: Sequence[Site]) -> nn.Module:

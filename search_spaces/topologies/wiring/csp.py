@@ -10,9 +10,9 @@ from torch import nn
 from search_spaces.declarations import transparent
 from search_spaces.errors import SpaceError
 from search_spaces.layers.maps_conv import MapsConv
-from search_spaces.parts import Placed, part, size, slot
+from search_spaces.parts import Edge, Placed, part, size, slot
 from search_spaces.site import Shape, Site
-from search_spaces.topologies.wired import Edge, WiredBlocks, Wiring
+from search_spaces.topologies.wired import WiredBlocks, Wiring
 
 FINEST = 8
 """Splits are multiples of one over this."""

@@ -7,9 +7,9 @@ from torch import nn
 
 from search_spaces.declarations import transparent
 from search_spaces.layers.maps_conv import MapsConv
-from search_spaces.parts import Part, part
+from search_spaces.parts import Edge, Part, part
 from search_spaces.site import Site
-from search_spaces.topologies.wired import Edge, WiredBlocks, Wiring
+from search_spaces.topologies.wired import WiredBlocks, Wiring
 
 
 @transparent

@@ -8,9 +8,9 @@ from torch import nn
 
 from search_spaces.declarations import transparent
 from search_spaces.errors import SpaceError
-from search_spaces.parts import Part, Placed, part, shared, slot
+from search_spaces.parts import Edge, Part, Placed, part, shared, slot
 from search_spaces.site import Site
-from search_spaces.topologies.wired import AllMaps, Edge, Wiring
+from search_spaces.topologies.wired import AllMaps, Wiring
 
 
 @transparent
