@@ -27,6 +27,8 @@ class Frame:
     rule: Sharing
     alone: bool
     """Whether this part, or one that it is in, has no rule."""
+    outer: "Frame | None" = None
+    """The call that this one is directly inside of."""
     calls: Counter[str] = field(default_factory=Counter)
 
 
@@ -94,6 +96,8 @@ class Recording:
     def __init__(self, prefix: str = "") -> None:
         self._prefix = prefix
         self._stack: list[Frame] = []
+        self.frames: list[Frame] = []
+        """All calls, in the order in which they began."""
         # The modules are kept, so that no other can take over the identity of one that was dropped.
         self._claims: dict[int, tuple[nn.Module, Frame, str]] = {}
 
@@ -113,6 +117,7 @@ class Recording:
     def _recorded(self, part: Any, path: str) -> Callable[..., nn.Module]:
         def recorded(*arguments: Any, **named: Any) -> nn.Module:
             frame = self._frame(part, path, (*arguments, *named.values()))
+            self.frames.append(frame)
             self._stack.append(frame)
             try:
                 module = type(part).build(part, *arguments, **named)
@@ -135,7 +140,7 @@ class Recording:
         # A part may be built inside of one that doesn't hold it, as a norm is by its placement.
         inside = path.removeprefix(f"{outer.path}.") if outer.path else path
         key = f"{outer.key}>{inside}{kind}" + (f"#{count}" if count else "")
-        return Frame(part, plain, path, key, rule, outer.alone or rule is ALONE)
+        return Frame(part, plain, path, key, rule, outer.alone or rule is ALONE, outer)
 
     def pieces(self, network: nn.Module) -> list[Piece]:
         """All parameters and persistent buffers of a network that was built from a marked tree."""
@@ -168,23 +173,36 @@ class Recording:
 
 
 def record(
-    architecture: Any, inputs: Shape, outputs: int, seed: int | None, device: str = "cpu", prefix: str = ""
+    architecture: Any,
+    inputs: Shape,
+    outputs: int,
+    seed: int | None,
+    device: str = "cpu",
+    prefix: str = "",
+    frames: list[Frame] | None = None,
 ) -> tuple[nn.Module, list[Piece]]:
-    """The network that `build` gives for the architecture, and its tensors, whose keys begin with `prefix`."""
+    """The network that `build` gives for the architecture, and its tensors, whose keys begin with `prefix`.
+
+    `frames` is filled with the calls that built it.
+    """
     recording = Recording(prefix)
     marked = recording.marked(architecture)
     with torch.device(device):
         network = build(marked, inputs, outputs, seed)  # type: ignore[arg-type]
+    if frames is not None:
+        frames[:] = recording.frames
     return network, recording.pieces(network)
 
 
-def shapes_of(architecture: Any, inputs: Shape, outputs: int, prefix: str = "") -> list[Piece]:
+def shapes_of(
+    architecture: Any, inputs: Shape, outputs: int, prefix: str = "", frames: list[Frame] | None = None
+) -> list[Piece]:
     """The tensors of the architecture's network, without their values where it can be built without."""
     try:
-        return record(architecture, inputs, outputs, 0, "meta", prefix)[1]
+        return record(architecture, inputs, outputs, 0, "meta", prefix, frames)[1]
     except (NotImplementedError, RuntimeError):
         # A part that computes with values while it is built.
-        return record(architecture, inputs, outputs, 0, prefix=prefix)[1]
+        return record(architecture, inputs, outputs, 0, "cpu", prefix, frames)[1]
 
 
 def tiled(value: Tensor, shape: Shape) -> Tensor:
