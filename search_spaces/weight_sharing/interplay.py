@@ -121,6 +121,8 @@ class Interplay:
         """The axes that change what is given to the part at a path."""
         self._acts: dict[str, set[int]] = {}
         """The axes that change the names, or enlarge the shapes, of a place's own tensors."""
+        self._makes: dict[str, set[int]] = {}
+        """The axes that decide whether there is a call at a spot."""
         self._first: dict[str, tuple[Sight, Full]] = {}
         self._configured: dict[tuple[str, str, str], tuple[Sight, Sight, Full]] = {}
         self._known: dict[str, dict[Arguments, Full]] = {}
@@ -134,6 +136,7 @@ class Interplay:
             for option in range(len(axis.labels)):
                 self._probe(number, option)
         for _ in range(ROUNDS if self._related else 0):
+            self._explain()
             wishes = [wish for wish in self._wishes() if self._tried.get(wish, 0) < 2 and not wish.served()]
             if not wishes:
                 break
@@ -222,6 +225,12 @@ class Interplay:
                     self._served.setdefault((sight.place, outer.place, outer.kind), set()).add(outer.given())
                     settings = _settings(outer.part, not outer.kind)
                     self._configured.setdefault((sight.place, outer.place, settings), (sight, outer, full))
+            telling = [outer for outer in sight.chain() if outer.kind]
+            if len(telling) > 1:
+                # One may be cut where the other isn't, so that all they are given counts.
+                outer, together = telling[-1], _together(telling)
+                self._served.setdefault((sight.place, together, str(outer.arguments)), set()).add(outer.given())
+                self._configured.setdefault((sight.place, together, ""), (sight, outer, full))
 
     def _compare(self, found: dict[str, Sight], full: Full) -> None:
         """Learn what a choice changes from networks that differ in it alone."""
@@ -229,14 +238,51 @@ class Interplay:
             if option == self._usual[number]:
                 continue
             other = self._built.get(self._normal((*full[:number], self._usual[number], *full[number + 1 :])))
-            for spot, sight in found.items() if other is not None else ():
-                before = other.get(spot) if other is not None else None
+            if other is None:
+                continue
+            self._compare_calls(found, other, number)
+            self._compare_calls(other, found, number)
+            for spot, sight in found.items():
+                before = other.get(spot)
                 if before is None:
                     continue
                 if before.arguments != sight.arguments:
                     self._given.setdefault(sight.path, set()).add(number)
                 elif before.place == sight.place and (before.kind != sight.kind or _acted(before, sight)):
                     self._acts.setdefault(sight.place, set()).add(number)
+
+    def _compare_calls(self, some: dict[str, Sight], others: dict[str, Sight], number: int) -> None:
+        for spot, sight in some.items():
+            if spot not in others:
+                outer = None if sight.outer is None else others.get(sight.outer.spot)
+                # What is missing along with all around it says nothing.
+                if outer is not None and sight.outer is not None and outer.place == sight.outer.place:
+                    self._makes.setdefault(spot, set()).add(number)
+
+    def _explain(self) -> None:
+        """Find what else changes what a part is given, where what is known of it leaves two answers."""
+        for spot, known in list(self._known.items()):
+            path = spot.rpartition(">")[2].rpartition("#")[0]
+            told: dict[tuple[int, ...], tuple[Arguments, Full]] = {}
+            for arguments, full in list(known.items()):
+                axes = sorted(self._given.get(path, ()))
+                other = told.setdefault(tuple(full[number] for number in axes), (arguments, full))
+                if other[0] != arguments:
+                    self._bisect(spot, path, other[1], full)
+
+    def _bisect(self, spot: str, path: str, left: Full, right: Full) -> None:
+        """Find one choice between two rows that changes what is given at a spot, and note it."""
+        before = self._built[left]
+        assert before is not None
+        arguments = before[spot].arguments
+        while len(changed := [n for n, (a, b) in enumerate(zip(left, right, strict=True)) if a != b]) > 1:
+            half = set(changed[: len(changed) // 2])
+            middle = self._normal(tuple(b if n in half else a for n, (a, b) in enumerate(zip(left, right, strict=True))))
+            found = self._build(middle)
+            if found is None or spot not in found or middle in (left, right):
+                return  # What lies between isn't there to be asked.
+            left, right = (middle, right) if found[spot].arguments == arguments else (left, middle)
+        self._given.setdefault(path, set()).update(changed)
 
     # What these ask for
 
@@ -249,13 +295,16 @@ class Interplay:
         """All that acts on the same tensors: settings and kinds of the calls that build them, and what enlarges."""
         asked: set[tuple[tuple[int, ...], tuple[tuple[int, int], ...]]] = set()
         for place, (sight, full) in list(self._first.items()):
+            chain = set(self._of_chain(sight, full))
             settings, sizes = self._own(sight, full, False), self._own(sight, full, True)
             # A count of paths makes what each is given larger only where they share: settings meet sizes.
-            for group in (set(self._of_chain(sight, full)) | self._acts.get(place, set()), settings and sizes):
+            for group in (chain | self._acts.get(place, set()), chain | sizes if settings else settings):
                 above = {parent for number in group for parent in self._above(number)}
                 free = tuple(sorted(group - above))
-                pinned = tuple(sorted((number, full[number]) for number in above))
-                if len(free) > 1 and (free, pinned) not in asked:
+                around = {**self._around(sight, full), **{number: full[number] for number in above}}
+                pinned = tuple(sorted((number, option) for number, option in around.items() if number not in free))
+                usual = all(option == self._usual[number] for number, option in around.items() if number not in above)
+                if free and not (usual and len(free) == 1) and (free, pinned) not in asked:
                     asked.add((free, pinned))
                     for row in self._products(free):
                         yield from self._wish({**dict(pinned), **row})
@@ -267,7 +316,8 @@ class Interplay:
             axes = tuple(sorted(self._given.get(sight.path, ())))
             if not axes or not sight.kind:
                 continue
-            around = {} if sight.outer is None else self._of_chain(sight.outer, full)
+            around = self._around(sight, full)
+            around |= {} if sight.outer is None else self._of_chain(sight.outer, full)
             pinned = {number: option for number, option in around.items() if number not in axes}
             what = (axes, tuple(sorted(pinned.items())))
             if what not in asked:
@@ -280,14 +330,15 @@ class Interplay:
 
         And every other part given the most that it can be.
         """
-        for (place, outer_place, _), (sight, outer, full) in list(self._configured.items()):
+        for (place, of, settings), (sight, outer, full) in list(self._configured.items()):
             known = self._known[outer.spot]
             for arguments in sorted(known, key=_flat, reverse=True):
-                kind = kind_of(outer.part, arguments) if outer.kind else ""
-                served = self._is_served((place, outer_place, kind), (arguments, *outer.given()[1:]))
+                kind = "" if not outer.kind else kind_of(outer.part, arguments) if settings else str(arguments)
+                served = self._is_served((place, of, kind), (arguments, *outer.given()[1:]))
                 if not served():
-                    row = {**self._of_chain(outer, full), **self._of_chain(sight, full)}
-                    row |= {number: full[number] for number in self._own(outer, full, bool(outer.kind))}
+                    row = {**self._around(sight, full), **self._of_chain(outer, full), **self._of_chain(sight, full)}
+                    for part in sight.chain():
+                        row |= {number: full[number] for number in self._own(part, full, True) if part.kind}
                     source = known[arguments]
                     for number in sorted(self._given.get(outer.path, ())):
                         if in_force(self._axes, dict(enumerate(source)), number):
@@ -375,6 +426,13 @@ class Interplay:
             found |= self._found(self._at, outer.path or "network", full) | self._own(outer, full, False)
         return {number: full[number] for number in found}
 
+    def _around(self, sight: Sight, full: Full) -> Row:
+        """What a call needs besides its chain to be made, with the usual sizes of its part."""
+        row = {number: self._usual[number] for number in self._own(sight, full, True)}
+        for outer in sight.chain():
+            row |= {number: full[number] for number in self._makes.get(outer.spot, ())}
+        return {number: row[number] for number in row if in_force(self._axes, dict(enumerate(full)), number)}
+
     def _own(self, sight: Sight, full: Full, sizes: bool) -> set[int]:
         """The axes of a part's settings, with or without those that are shared as sizes, and numbers of parts in it."""
         found: set[int] = set()
@@ -413,6 +471,10 @@ def _settings(part: Part, without_sizes: bool) -> str:
     names = [name for name in fields_of(part) if name not in part._slots]
     kept = [name for name in names if not (without_sizes and name in sizes_of(part))]
     return ",".join([part.name, *(f"{name}={getattr(part, name)}" for name in kept)])
+
+
+def _together(sights: list[Sight]) -> str:
+    return ">".join(f"{sight.place}{_settings(sight.part, False)}" for sight in sights)
 
 
 def _acted(before: Sight, after: Sight) -> bool:

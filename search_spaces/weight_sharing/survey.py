@@ -18,7 +18,7 @@ from search_spaces.weight_sharing.splitting import Split
 WHOLE = 128
 """Spaces with a covering of at most so many architectures are looked at by it: that takes few seconds."""
 CHECKED = 32
-"""Random networks that must show nothing new where a covering was replaced by what was learnt."""
+"""Random networks that must show nothing new where a covering was replaced by what was learnt; a quarter, else."""
 
 Way = Literal["fitting", "whole", "learnt", "singly"]
 """By the covering, by what is learnt of it (`singly`: of single choices, unchecked), or by what fits the space."""
@@ -28,8 +28,8 @@ class Survey:
     """The shape that holds all slices of each tensor, by key, and the network with the largest of them.
 
     `kernels` are the sizes that occur of those that are convolutions' kernels, `builds` is how many networks were
-    built for it. The covering of a small space shows all; in a large one `Interplay` finds which choices act together.
-    If random networks then show something that it missed, the covering is looked at, too. Raises `SpaceError` when no
+    built for it. A small space is looked at by its covering, a large one by `Interplay`, which finds the choices that
+    act together; if random networks then show something that was missed, the other one has its turn, too. Raises `SpaceError` when no
     network of the space builds.
     """
 
@@ -51,6 +51,8 @@ class Survey:
                 self._look_at(architecture for pins in pinned for architecture in covering_sizes(space, pins))
             elif self._alone:
                 self._learn(pinned, way)
+            if way == "fitting" and any(self._look_at(self._random(pins, CHECKED // 4)) for pins in pinned):
+                self._learn(pinned, way)
         else:
             self._learn(pinned, way)
         if self._failed is not None and not self.shapes:
@@ -60,15 +62,15 @@ class Survey:
     def _learn(self, pinned: list[Pins], way: Way) -> None:
         for pins in pinned:
             Interplay(self._space, pins, self._looked, related=way != "singly").run()
-            if way != "singly" and self._look_at(self._random(pins)):
+            if way != "singly" and self._look_at(self._random(pins, CHECKED)):
                 self._look_at(covering(self._space, pins))
                 if self._alone:
                     self._look_at(covering_sizes(self._space, pins))
 
-    def _random(self, pins: Pins) -> Iterator[Any]:
+    def _random(self, pins: Pins, count: int) -> Iterator[Any]:
         """Half of them with all sizes drawn, half with the largest, which need the largest tensors."""
         rng = Random(0)
-        for number in range(CHECKED):
+        for number in range(count):
             yield from at_random(self._space, pins, rng, sizes=number % 2 == 0)
 
     def _share_kernels(self) -> None:
