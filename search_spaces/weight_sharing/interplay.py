@@ -124,9 +124,9 @@ class Interplay:
         self._makes: dict[str, set[int]] = {}
         """The axes that decide whether there is a call at a spot."""
         self._first: dict[str, tuple[Sight, Full]] = {}
-        self._configured: dict[tuple[str, str, str], tuple[Sight, Sight, Full]] = {}
+        self._configured: dict[tuple[str, str, str, str], tuple[Sight, Sight, Full]] = {}
         self._known: dict[str, dict[Arguments, Full]] = {}
-        self._served: dict[tuple[str, str, str], set[Arguments]] = {}
+        self._served: dict[tuple[str, str, str], dict[Full, Arguments]] = {}
         self._tried: dict[Wish, int] = {}
 
     def run(self) -> None:
@@ -222,15 +222,18 @@ class Interplay:
             self._known.setdefault(sight.spot, {}).setdefault(sight.arguments, full)
             for outer in sight.chain():
                 if outer is sight or outer.kind:
-                    self._served.setdefault((sight.place, outer.place, outer.kind), set()).add(outer.given())
                     settings = _settings(outer.part, not outer.kind)
-                    self._configured.setdefault((sight.place, outer.place, settings), (sight, outer, full))
+                    self._note_given(sight, outer, outer.place, outer.kind, settings, full)
             telling = [outer for outer in sight.chain() if outer.kind]
             if len(telling) > 1:
                 # One may be cut where the other isn't, so that all they are given counts.
-                outer, together = telling[-1], _together(telling)
-                self._served.setdefault((sight.place, together, str(outer.arguments)), set()).add(outer.given())
-                self._configured.setdefault((sight.place, together, ""), (sight, outer, full))
+                outer = telling[-1]
+                self._note_given(sight, outer, _together(telling), str(outer.arguments), "", full)
+
+    def _note_given(self, sight: Sight, outer: Sight, of: str, kind: str, settings: str, full: Full) -> None:
+        self._served.setdefault((sight.place, of, kind), {}).setdefault(full, outer.given())
+        names = ",".join(sorted(sight.tensors))
+        self._configured.setdefault((sight.place, of, settings, names), (sight, outer, full))
 
     def _compare(self, found: dict[str, Sight], full: Full) -> None:
         """Learn what a choice changes from networks that differ in it alone."""
@@ -330,13 +333,16 @@ class Interplay:
 
         And every other part given the most that it can be.
         """
-        for (place, of, settings), (sight, outer, full) in list(self._configured.items()):
+        for (place, of, settings, _), (sight, outer, full) in list(self._configured.items()):
             known = self._known[outer.spot]
+            # What a part holds may change the names of its own tensors: then each of these is another one.
+            acts = self._acts.get(place, set()) - self._own(sight, full, True) - self._own(outer, full, True)
+            acting = {number: full[number] for number in acts - self._given.get(outer.path, set())}
             for arguments in sorted(known, key=_flat, reverse=True):
                 kind = "" if not outer.kind else kind_of(outer.part, arguments) if settings else str(arguments)
-                served = self._is_served((place, of, kind), (arguments, *outer.given()[1:]))
+                served = self._is_served((place, of, kind), (arguments, *outer.given()[1:]), acting)
                 if not served():
-                    row = {**self._around(sight, full), **self._of_chain(outer, full), **self._of_chain(sight, full)}
+                    row = {**self._around(sight, full), **acting, **self._of_chain(outer, full), **self._of_chain(sight, full)}
                     for part in sight.chain():
                         row |= {number: full[number] for number in self._own(part, full, True) if part.kind}
                     source = known[arguments]
@@ -345,8 +351,14 @@ class Interplay:
                             row.setdefault(number, source[number])
                     yield from self._wish(row, served)
 
-    def _is_served(self, what: tuple[str, str, str], wanted: Arguments) -> Callable[[], bool]:
-        return lambda: any(_within(wanted, given) for given in self._served.get(what, ()))
+    def _is_served(self, what: tuple[str, str, str], wanted: Arguments, acting: Row) -> Callable[[], bool]:
+        def served() -> bool:
+            return any(
+                _within(wanted, given) and all(full[number] == option for number, option in acting.items())
+                for full, given in self._served.get(what, {}).items()
+            )
+
+        return served
 
     def _wish(self, row: Row, served: Callable[[], bool] | None = None) -> Iterator[Wish]:
         closed = self._closed(row)
