@@ -5,7 +5,7 @@ But the key of a tensor is the chain of the parts that build it, so it depends o
 on siblings only
 
 - where a part is built inside of one that doesn't hold it in the tree, as a norm is by its placement;
-- where a part's weights depend on the shape that it is given, which stems, downsamples and widths change (`tells_apart`);
+- where a part's weights depend on what it is given (`tells_apart`), which stems, downsamples and widths change;
 - where a choice changes what a part names its own tensors, or makes them larger.
 
 `Interplay` changes one choice at a time, sees from the recorded calls which of these there are, and then builds what
@@ -121,6 +121,8 @@ class Interplay:
         """The axes that change what is given to the part at a path."""
         self._acts: dict[str, set[int]] = {}
         """The axes that change the names, or enlarge the shapes, of a place's own tensors."""
+        self._turns: dict[str, set[int]] = {}
+        """The axes that change the kind of a place's part, given the same."""
         self._makes: dict[str, set[int]] = {}
         """The axes that decide whether there is a call at a spot."""
         self._first: dict[str, tuple[Sight, Full]] = {}
@@ -228,7 +230,7 @@ class Interplay:
             if len(telling) > 1:
                 # One may be cut where the other isn't, so that all they are given counts.
                 outer = telling[-1]
-                self._note_given(sight, outer, _together(telling), str(outer.arguments), "", full)
+                self._note_given(sight, outer, _joint(telling), str(outer.arguments), "", full)
 
     def _note_given(self, sight: Sight, outer: Sight, of: str, kind: str, settings: str, full: Full) -> None:
         self._served.setdefault((sight.place, of, kind), {}).setdefault(full, outer.given())
@@ -251,8 +253,11 @@ class Interplay:
                     continue
                 if before.arguments != sight.arguments:
                     self._given.setdefault(sight.path, set()).add(number)
-                elif before.place == sight.place and (before.kind != sight.kind or _acted(before, sight)):
-                    self._acts.setdefault(sight.place, set()).add(number)
+                elif before.place == sight.place:
+                    if before.kind != sight.kind:
+                        self._turns.setdefault(sight.place, set()).add(number)
+                    if _acted(before, sight):
+                        self._acts.setdefault(sight.place, set()).add(number)
 
     def _compare_calls(self, some: dict[str, Sight], others: dict[str, Sight], number: int) -> None:
         for spot, sight in some.items():
@@ -280,7 +285,9 @@ class Interplay:
         arguments = before[spot].arguments
         while len(changed := [n for n, (a, b) in enumerate(zip(left, right, strict=True)) if a != b]) > 1:
             half = set(changed[: len(changed) // 2])
-            middle = self._normal(tuple(b if n in half else a for n, (a, b) in enumerate(zip(left, right, strict=True))))
+            middle = self._normal(
+                tuple(b if n in half else a for n, (a, b) in enumerate(zip(left, right, strict=True)))
+            )
             found = self._build(middle)
             if found is None or spot not in found or middle in (left, right):
                 return  # What lies between isn't there to be asked.
@@ -299,6 +306,8 @@ class Interplay:
         asked: set[tuple[tuple[int, ...], tuple[tuple[int, int], ...]]] = set()
         for place, (sight, full) in list(self._first.items()):
             chain = set(self._of_chain(sight, full))
+            for outer in sight.chain():
+                chain |= self._turns.get(outer.place, set())
             settings, sizes = self._own(sight, full, False), self._own(sight, full, True)
             # A count of paths makes what each is given larger only where they share: settings meet sizes.
             for group in (chain | self._acts.get(place, set()), chain | sizes if settings else settings):
@@ -342,7 +351,12 @@ class Interplay:
                 kind = "" if not outer.kind else kind_of(outer.part, arguments) if settings else str(arguments)
                 served = self._is_served((place, of, kind), (arguments, *outer.given()[1:]), acting)
                 if not served():
-                    row = {**self._around(sight, full), **acting, **self._of_chain(outer, full), **self._of_chain(sight, full)}
+                    row = {
+                        **self._around(sight, full),
+                        **acting,
+                        **self._of_chain(outer, full),
+                        **self._of_chain(sight, full),
+                    }
                     for part in sight.chain():
                         row |= {number: full[number] for number in self._own(part, full, True) if part.kind}
                     source = known[arguments]
@@ -382,7 +396,11 @@ class Interplay:
             again = first in self._tried
             self._tried[first] = self._tried.get(first, 0) + 1
             for wish in wishes:
-                if again or wish in self._tried or any(row.get(number, option) != option for number, option in wish.row):
+                if (
+                    again
+                    or wish in self._tried
+                    or any(row.get(number, option) != option for number, option in wish.row)
+                ):
                     rest.append(wish)
                 elif not wish.served():
                     row |= dict(wish.row)
@@ -485,7 +503,7 @@ def _settings(part: Part, without_sizes: bool) -> str:
     return ",".join([part.name, *(f"{name}={getattr(part, name)}" for name in kept)])
 
 
-def _together(sights: list[Sight]) -> str:
+def _joint(sights: list[Sight]) -> str:
     return ">".join(f"{sight.place}{_settings(sight.part, False)}" for sight in sights)
 
 

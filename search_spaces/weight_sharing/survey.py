@@ -29,8 +29,8 @@ class Survey:
 
     `kernels` are the sizes that occur of those that are convolutions' kernels, `builds` is how many networks were
     built for it. A small space is looked at by its covering, a large one by `Interplay`, which finds the choices that
-    act together; if random networks then show something that was missed, the other one has its turn, too. Raises `SpaceError` when no
-    network of the space builds.
+    act together; if random networks then show something that was missed, the other one has its turn, too. Raises
+    `SpaceError` when no network of the space builds.
     """
 
     def __init__(self, space: Space, inputs: Shape, outputs: int, split: Split | None, way: Way = "fitting") -> None:
@@ -100,7 +100,7 @@ class Survey:
             if text not in self._seen:
                 self._seen.add(text)
                 pieces = self._looked(architecture, [])
-                new = pieces is not None and self._new or new
+                new = (pieces is not None and self._new) or new
         return new
 
     def _looked(self, architecture: Any, frames: list[Frame]) -> list[Piece] | None:
