@@ -193,7 +193,7 @@ class Interplay:
     def _settle(self) -> None:
         """Take as usual what gives parts more than the largest sizes do, as the smallest stride of a stem does."""
         for number, axis in enumerate(self._axes):
-            if len(axis.labels) > FEW or not in_force(self._axes, dict(enumerate(self._usual)), number):
+            if any(len(self._axes[other].labels) > FEW for other in (number, *self._above(number))):
                 continue
             for option in range(len(axis.labels)):
                 full, usual = self._full({number: option}), self._full({})
@@ -201,7 +201,7 @@ class Interplay:
                     continue
                 before, after = self._build(usual), self._build(full)
                 if after is not None and (before is None or _more(before, after)):
-                    self._usual[number] = option
+                    self._usual = list(full)
 
     def _probe(self, number: int, option: int) -> None:
         """Change one choice alone; where nothing is built of that, among others that fit."""
@@ -283,16 +283,22 @@ class Interplay:
         before = self._built[left]
         assert before is not None
         arguments = before[spot].arguments
-        while len(changed := [n for n, (a, b) in enumerate(zip(left, right, strict=True)) if a != b]) > 1:
-            half = set(changed[: len(changed) // 2])
-            middle = self._normal(
-                tuple(b if n in half else a for n, (a, b) in enumerate(zip(left, right, strict=True)))
-            )
+        changed = [number for number, (a, b) in enumerate(zip(left, right, strict=True)) if a != b]
+        while len(changed) > 1:
+            half, rest = changed[: len(changed) // 2], changed[len(changed) // 2 :]
+            middle = self._normal(tuple(b if n in half else a for n, (a, b) in enumerate(zip(left, right, strict=True))))
             found = self._build(middle)
-            if found is None or spot not in found or middle in (left, right):
+            if found is None or spot not in found:
                 return  # What lies between isn't there to be asked.
-            left, right = (middle, right) if found[spot].arguments == arguments else (left, middle)
+            if middle != right and found[spot].arguments == arguments:
+                left, changed = middle, rest
+            else:
+                right, changed = middle, half
         self._given.setdefault(path, set()).update(changed)
+
+    def _giving(self, sight: Sight) -> set[int]:
+        """The axes that change what is given to a call, or to one that it is inside of."""
+        return set().union(*(self._given.get(outer.path, ()) for outer in sight.chain()))
 
     # What these ask for
 
@@ -325,7 +331,7 @@ class Interplay:
         """All that parts are given whose weights depend on it."""
         asked: set[tuple[tuple[int, ...], tuple[tuple[int, int], ...]]] = set()
         for sight, full in list(self._first.values()):
-            axes = tuple(sorted(self._given.get(sight.path, ())))
+            axes = tuple(sorted(self._giving(sight)))
             if not axes or not sight.kind:
                 continue
             around = self._around(sight, full)
@@ -346,7 +352,7 @@ class Interplay:
             known = self._known[outer.spot]
             # What a part holds may change the names of its own tensors: then each of these is another one.
             acts = self._acts.get(place, set()) - self._own(sight, full, True) - self._own(outer, full, True)
-            acting = {number: full[number] for number in acts - self._given.get(outer.path, set())}
+            acting = {number: full[number] for number in acts - self._giving(outer)}
             for arguments in sorted(known, key=_flat, reverse=True):
                 kind = "" if not outer.kind else kind_of(outer.part, arguments) if settings else str(arguments)
                 served = self._is_served((place, of, kind), (arguments, *outer.given()[1:]), acting)
@@ -360,7 +366,7 @@ class Interplay:
                     for part in sight.chain():
                         row |= {number: full[number] for number in self._own(part, full, True) if part.kind}
                     source = known[arguments]
-                    for number in sorted(self._given.get(outer.path, ())):
+                    for number in sorted(self._giving(outer)):
                         if in_force(self._axes, dict(enumerate(source)), number):
                             row.setdefault(number, source[number])
                     yield from self._wish(row, served)
