@@ -74,6 +74,11 @@ class Sight:
     tensors: dict[str, Shape] = field(default_factory=dict)
     """What the part's own module holds, that of parts inside of it apart, by the names that are shared."""
 
+    @property
+    def design(self) -> str:
+        """Which part is where, whatever its settings."""
+        return f"{self.path}:{self.part.name}"
+
     def chain(self) -> "Iterator[Sight]":
         """This call, and those that it is inside of, from the inner to the outer."""
         yield self
@@ -120,9 +125,9 @@ class Interplay:
         self._given: dict[str, set[int]] = {}
         """The axes that change what is given to the part at a path."""
         self._acts: dict[str, set[int]] = {}
-        """The axes that change the names, or enlarge the shapes, of a place's own tensors."""
+        """The axes that change the names, or enlarge the shapes, of a design's own tensors."""
         self._turns: dict[str, set[int]] = {}
-        """The axes that change the kind of a place's part, given the same."""
+        """The axes that change the kind of a design's part, given the same."""
         self._makes: dict[str, set[int]] = {}
         """The axes that decide whether there is a call at a spot."""
         self._first: dict[str, tuple[Sight, Full]] = {}
@@ -255,9 +260,9 @@ class Interplay:
                     self._given.setdefault(sight.path, set()).add(number)
                 elif before.place == sight.place:
                     if before.kind != sight.kind:
-                        self._turns.setdefault(sight.place, set()).add(number)
+                        self._turns.setdefault(sight.design, set()).add(number)
                     if _acted(before, sight):
-                        self._acts.setdefault(sight.place, set()).add(number)
+                        self._acts.setdefault(sight.design, set()).add(number)
 
     def _compare_calls(self, some: dict[str, Sight], others: dict[str, Sight], number: int) -> None:
         for spot, sight in some.items():
@@ -286,7 +291,9 @@ class Interplay:
         changed = [number for number, (a, b) in enumerate(zip(left, right, strict=True)) if a != b]
         while len(changed) > 1:
             half, rest = changed[: len(changed) // 2], changed[len(changed) // 2 :]
-            middle = self._normal(tuple(b if n in half else a for n, (a, b) in enumerate(zip(left, right, strict=True))))
+            middle = self._normal(
+                tuple(b if n in half else a for n, (a, b) in enumerate(zip(left, right, strict=True)))
+            )
             found = self._build(middle)
             if found is None or spot not in found:
                 return  # What lies between isn't there to be asked.
@@ -310,22 +317,24 @@ class Interplay:
     def _together(self) -> Iterator[Wish]:
         """All that acts on the same tensors: settings and kinds of the calls that build them, and what enlarges."""
         asked: set[tuple[tuple[int, ...], tuple[tuple[int, int], ...]]] = set()
-        for place, (sight, full) in list(self._first.items()):
+        for sight, full in list(self._first.values()):
             chain = set(self._of_chain(sight, full))
             for outer in sight.chain():
-                chain |= self._turns.get(outer.place, set())
+                chain |= self._turns.get(outer.design, set())
             settings, sizes = self._own(sight, full, False), self._own(sight, full, True)
             # A count of paths makes what each is given larger only where they share: settings meet sizes.
-            for group in (chain | self._acts.get(place, set()), chain | sizes if settings else settings):
+            for group in (chain | self._acts.get(sight.design, set()), chain | sizes if settings else settings):
                 above = {parent for number in group for parent in self._above(number)}
                 free = tuple(sorted(group - above))
                 around = {**self._around(sight, full), **{number: full[number] for number in above}}
+                # Packed with what takes a narrower width, it would be seen, but not at its largest.
+                wide = {number: self._usual[number] for number in self._giving(sight) - around.keys() - group}
                 pinned = tuple(sorted((number, option) for number, option in around.items() if number not in free))
                 usual = all(option == self._usual[number] for number, option in around.items() if number not in above)
                 if free and not (usual and len(free) == 1) and (free, pinned) not in asked:
                     asked.add((free, pinned))
                     for row in self._products(free):
-                        yield from self._wish({**dict(pinned), **row})
+                        yield from self._wish(self._consistent({**wide, **dict(pinned), **row}))
 
     def _arguments(self) -> Iterator[Wish]:
         """All that parts are given whose weights depend on it."""
@@ -351,7 +360,7 @@ class Interplay:
         for (place, of, settings, _), (sight, outer, full) in list(self._configured.items()):
             known = self._known[outer.spot]
             # What a part holds may change the names of its own tensors: then each of these is another one.
-            acts = self._acts.get(place, set()) - self._own(sight, full, True) - self._own(outer, full, True)
+            acts = self._acts.get(sight.design, set()) - self._own(sight, full, True) - self._own(outer, full, True)
             acting = {number: full[number] for number in acts - self._giving(outer)}
             for arguments in sorted(known, key=_flat, reverse=True):
                 kind = "" if not outer.kind else kind_of(outer.part, arguments) if settings else str(arguments)
