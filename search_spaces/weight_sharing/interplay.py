@@ -76,8 +76,8 @@ class Sight:
 
     @property
     def design(self) -> str:
-        """Which part is where, whatever its settings."""
-        return f"{self.path}:{self.part.name}"
+        """Which part is where, whatever its settings and its number among those beside it."""
+        return re.sub(r"\.\d+(?=\.|$)", ".*", self.path) + f":{self.part.name}"
 
     def chain(self) -> "Iterator[Sight]":
         """This call, and those that it is inside of, from the inner to the outer."""
