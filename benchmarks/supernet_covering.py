@@ -260,10 +260,9 @@ def before(space: Space, inputs: Map, cap: int, check: int) -> None:
         always = sorted(len(axis.labels) for axis in axes if axis.parent is None)
         rows, ended = rows + prod(always[-3:]), False
     label = "all pairs (before)"
-    sign = "" if ended else ">"
-    print(
-        f"{space.name:<8} {label:<22} {sign + f'{rows:,}':>8} {('~' if ended else '>') + f'{rows * each:,.0f}':>9} {'?':>8} {'?':>7}"
-    )
+    builds, seconds = f"{rows:,}", f"{rows * each:,.0f}"
+    builds, seconds = (builds, f"~{seconds}") if ended else (f">{builds}", f">{seconds}")
+    print(f"{space.name:<8} {label:<22} {builds:>8} {seconds:>9} {'?':>8} {'?':>7}")
 
 
 def counted(rows: Any) -> tuple[int, bool]:
