@@ -1,4 +1,4 @@
-"""The panel of one candidate: its architecture as a tree, its metrics with provenance, its parents, its export."""
+"""The panel of one candidate: its architecture as graphs and as a tree, its metrics, its parents, its export."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from urllib.parse import quote
 from dash import dcc, html
 
 from archfront.contracts import Metric
-from archfront.report import texts
+from archfront.report import pictures, texts
 from archfront.report.architectures import Branch, branches
 from archfront.study import Candidate, Study
 from dashboard.api import parents_of
@@ -43,6 +43,7 @@ def panel(study: Study, found: Candidate) -> list[Any]:
         html.H3("Metrics"),
         _metrics(found.metrics),
         html.H3("Architecture"),
+        *_pictures(found.architecture),
         html.Div(_branch(branches(found.architecture), 0), className="tree", id="architecture"),
         *_lineage(study, parents_of(study, found)),
         *_evaluations(found),
@@ -82,6 +83,18 @@ def _value(metric: Metric) -> list[Any]:
     """The value over its 95 % bounds, since one line would be too wide."""
     value, _, bounds = texts.spread(metric).partition(" [")
     return [value, html.Div(f"[{bounds}", className="bounds", title="95 % interval")] if bounds else [value]
+
+
+def _pictures(architecture: Any) -> list[Any]:
+    """The graphs of the architecture, and what their edges mean."""
+    panels = pictures.graphs(architecture)
+    figures = []
+    for panel in panels:
+        source = f"data:image/svg+xml,{quote(pictures.svg(panel, dark=True))}"
+        picture = html.Img(src=source, alt="; ".join(panel.rows), className="picture")
+        figures.append(html.Figure([html.Figcaption(panel.title), picture]))
+    meanings = "; ".join(f"{kind}: {meaning}" for kind, meaning in pictures.kinds(panels))
+    return [html.Div(figures, className="pictures"), *([html.P(meanings, className="soft")] if meanings else [])]
 
 
 def _branch(branch: Branch, depth: int) -> Any:

@@ -19,6 +19,14 @@ Kind = Literal["width", "expansion", "reduction", "kernel", "window", "depth", "
 """What a number in a field is: channels, times or parts of the channels, a side of a filter or window, layers, …"""
 Placed = tuple[str, Any, Site]
 """An inner part: its path within the outer one, itself (or None), and where it is built."""
+Edge = tuple[int, int, str]
+"""A connection that is drawn, from a place to another, and what it is.
+
+That is "" for what a chain has, "skip" for what goes past others, "join" for one of several that are concatenated,
+"again" for what leads back, "exit" for what may leave early.
+"""
+Drawn = tuple[str, tuple[str, ...], tuple[Edge, ...]]
+"""A graph to be drawn: its title, a line for each node, and the edges by the nodes' places."""
 
 
 class Part:
@@ -82,6 +90,10 @@ class Part:
         had from the fields alone, in microseconds. Most parts have none.
         """
         return {}
+
+    def drawn(self) -> "tuple[Drawn, ...]":
+        """The graphs within it that aren't told by its stages, their blocks and their wirings, as a cell."""
+        return ()
 
     def without_recipe(self) -> "Part":
         """What is built of this architecture: itself, unless it holds the network beside how it is trained."""

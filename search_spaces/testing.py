@@ -39,6 +39,7 @@ from search_spaces.families import FAMILIES
 from search_spaces.parts import Part, fields_of
 from search_spaces.site import Shape, Site
 from search_spaces.space import Genes, SearchSpace, Space
+from search_spaces.training_protocols import with_auxiliary_losses
 from search_spaces.weight_sharing import Supernet
 from search_spaces.weight_sharing.sharing import weights_of
 
@@ -112,8 +113,8 @@ def assert_extracted_equal(supernet: Supernet, architecture: Any, tolerance: flo
         expected, got = extracted.train(mode)(x), supernet.train(mode)(x)
         _assert_near(got, expected, tolerance, f"outputs with training={mode}")
     supernet.zero_grad(set_to_none=True)
-    for outputs in (expected, got):
-        outputs.square().mean().backward()
+    for outputs, network in ((expected, extracted), (got, supernet.network)):
+        with_auxiliary_losses(_loss(outputs), network, _loss).backward()
     (_assert_pulled_back if supernet.kernel_transformations else _assert_slices_of_gradients)(
         supernet, {name: p.grad for name, p in extracted.named_parameters() if p.grad is not None}, tolerance
     )
@@ -142,6 +143,10 @@ def _assert_pulled_back(supernet: Supernet, expected: dict[str, torch.Tensor], t
         assert (parameter.grad is None) == (gradient is None), f"only one of two has a gradient for {key}"
         if gradient is not None:
             _assert_near(parameter.grad, gradient, tolerance, f"the gradient of {key}")
+
+
+def _loss(outputs: torch.Tensor) -> torch.Tensor:
+    return outputs.square().mean()
 
 
 def _assert_near(got: Any, expected: Any, tolerance: float, what: str) -> None:
@@ -191,7 +196,7 @@ class PartConformance:
         x = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0)).requires_grad_()
         y = model(x)
         assert tuple(y.shape) == (2, *expected)
-        y.square().sum().backward()
+        with_auxiliary_losses(_loss(y), model, _loss).backward()
         assert x.grad is not None and x.grad.isfinite().all()
         if part.routed:
             # A batch reaches only some of the weights; many of them reach all.
@@ -369,7 +374,7 @@ class SpaceConformance:
             network = build(self.space.sample(seed), self.inputs, OUTPUTS, seed=seed)
             y = network(torch.randn(2, *self.inputs, generator=torch.Generator().manual_seed(seed)))
             assert tuple(y.shape) == (2, OUTPUTS)
-            y.square().sum().backward()
+            with_auxiliary_losses(_loss(y), network, _loss).backward()
             assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
             assert_deployed_equal(network, self.inputs, seed)
 

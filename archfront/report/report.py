@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from archfront import __version__
 from archfront.contracts import Metric, Status, WrongUse
-from archfront.report import texts
+from archfront.report import pictures, texts
 from archfront.report.architectures import Branch, branches
 from archfront.report.figures import View, front_figure, history_figure
 from archfront.report.results import Cloud, Results, axes_of
@@ -163,8 +163,18 @@ def _architecture(candidate: Candidate) -> str:
     tree = _branch(branches(candidate.architecture), depth=0)
     return (
         f"<details class='candidate'><summary><b>candidate {candidate.number}</b> {escape(figures)}</summary>"
-        f"<div class='tree'>{tree}</div></details>"
+        f"{_pictures(candidate)}<div class='tree'>{tree}</div></details>"
     )
+
+
+def _pictures(candidate: Candidate) -> str:
+    panels = pictures.graphs(candidate.architecture)
+    drawn = "".join(
+        f"<figure><figcaption>{escape(panel.title)}</figcaption>{pictures.svg(panel)}</figure>" for panel in panels
+    )
+    meanings = "; ".join(f"{kind}: {meaning}" for kind, meaning in pictures.kinds(panels))
+    legend = f"<p class='lead'>{escape(meanings)}</p>" if meanings else ""
+    return f"<div class='pictures'>{drawn}</div>{legend}"
 
 
 def _branch(branch: Branch, depth: int) -> str:

@@ -64,10 +64,10 @@ def inherited(
     before, after = network_of(before), network_of(after)
     old = build(before, inputs, outputs, seed=0)
     new = build(after, inputs, outputs, seed=seed)
+    reference = next((tensor for tensor in state.values() if tensor.is_floating_point()), torch.empty(0))
+    dtype = torch.promote_types(reference.dtype, torch.float32)
+    old, new = old.to(reference.device, dtype), new.to(reference.device, dtype)
     old.load_state_dict(dict(state))
-    dtype = next((p.dtype for p in old.parameters()), torch.float32)
-    reference = next(iter(state.values()), torch.empty(0))
-    old, new = old.to(reference.device), new.to(reference.device, dtype)
     growth = Growth(torch.Generator().manual_seed(seed), _inserter(found))
     with torch.no_grad():
         growth.grow(old, new, "")

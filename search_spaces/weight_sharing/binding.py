@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from search_spaces.training_protocols import Following
 from search_spaces.weight_sharing import kernel_transformations as kernels
 from search_spaces.weight_sharing.recording import Piece
 
@@ -114,6 +115,7 @@ class Subnet:
 
     def __init__(self, network: nn.Module, pieces: list[Piece], store: Store) -> None:
         self.network, self.pieces = network, pieces
+        self.following = Following(network)
         self._slices = [Slice(piece, store) for piece in pieces]
         self._computed = [found for found in self._slices if found.computed]
         self._wholes = [found.whole for found in self._slices]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from search_spaces.errors import SpaceError
+from search_spaces.training_protocols import unrouted
 from search_spaces.weight_sharing.supernet import Supernet
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -78,7 +79,7 @@ def recalibrate(model: nn.Module, batches: Iterable[Any]) -> Recalibrated:
         network.eval()
         for norm in norms:
             norm.train()
-        with torch.no_grad():
+        with torch.no_grad(), unrouted(network):
             for batch in batches if norms else ():
                 model(batch if isinstance(batch, Tensor) else batch[0])
             if any(found.count == 0 for found in moments):

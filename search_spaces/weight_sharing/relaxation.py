@@ -257,7 +257,9 @@ def _hooked() -> Iterator[Callable[[nn.Module, Any], None]]:
 
 
 def _gate(weight: Tensor) -> Callable[..., Tensor]:
-    def gate(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+    def gate(module: nn.Module, inputs: Any, output: Any) -> Any:
+        if isinstance(output, tuple):  # All stages' maps.
+            return tuple(gate(module, inputs, one) for one in output)
         value = weight.to(output)
         return output * (1 + (value - value.detach()))
 

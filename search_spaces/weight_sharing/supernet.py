@@ -13,6 +13,7 @@ from search_spaces import canonical
 from search_spaces.building import build
 from search_spaces.errors import SpaceError
 from search_spaces.space import SearchSpace, Space
+from search_spaces.training_protocols import Following
 from search_spaces.weight_sharing.binding import Store, Subnet
 from search_spaces.weight_sharing.recording import Piece, Shape, record, tiled
 from search_spaces.weight_sharing.sampling import extreme
@@ -139,6 +140,11 @@ class Supernet(nn.Module):
         subnet = self._subnet()
         subnet.bind()
         return subnet.network
+
+    @property
+    def following(self) -> Following:
+        """The active network's modules that follow the protocols of trainings."""
+        return self._subnet().following
 
     @property
     def pieces(self) -> list[Piece]:

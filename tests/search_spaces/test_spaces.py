@@ -52,6 +52,12 @@ class TestTied(SpaceConformance):
     samples = SAMPLES
 
 
+class TestWired(SpaceConformance):
+    space = get_space("wired", (1, 8, 8), 1_400)
+    inputs = (1, 8, 8)
+    samples = SAMPLES
+
+
 class TestCell201(SpaceConformance):
     space = get_space("cell201")
     inputs = (3, 16, 16)
@@ -100,7 +106,7 @@ class TestCell201Thoroughly(TestCell201):
     samples = 10_000
 
 
-@pytest.mark.parametrize("name", ["hybrid", "mobile"])
+@pytest.mark.parametrize("name", ["hybrid", "mobile", "wired"])
 @pytest.mark.parametrize(
     "inputs", [(1, 2, 2), (1, 8, 8), (1, 12, 9), (3, 13, 17), (1, 28, 28), (3, 47, 64), (3, 64, 64)]
 )

@@ -39,6 +39,11 @@ class TestTied(SupernetConformance):
     samples = 6
 
 
+class TestWired(SupernetConformance):
+    space = get_space("wired", (1, 8, 8), 1_400)
+    inputs = (1, 8, 8)
+
+
 class TestCell201(SupernetConformance):
     space = Space(dataclasses.replace(get_space("cell201").tree, cells=1, width=8), "cell201")
     inputs = (3, 8, 8)

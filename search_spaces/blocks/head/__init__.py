@@ -1,15 +1,31 @@
 """Heads: `build(site)` gives a module from a map to `site.width` outputs.
 
-A head that has `all_maps = True` takes a tuple of all stages' maps instead, whose shapes are `site.maps`."""
+A head that has `all_maps = True` takes a tuple of all stages' maps instead, whose shapes are `site.maps`.
+"""
 
 from typing import Any
 
+import torch
+from torch import nn
+
 from search_spaces.example_networks import around
 from search_spaces.families import Family
+from search_spaces.holes import one_of
 from search_spaces.site import Shape, Site
 
 OUTPUTS = 10
 """Classes of the heads under test."""
+
+
+class OnTwoMaps(nn.Module):
+    """A head of all stages' maps under test: the second map is made by pooling."""
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head((x, nn.functional.avg_pool2d(x, 2)))
 
 
 class Heads(Family):
@@ -18,10 +34,20 @@ class Heads(Family):
     same_shape = False
 
     def site(self, shape: Shape) -> Site:
-        return Site(tuple(shape), width=OUTPUTS, index=1)
+        maps = (tuple(shape), (shape[0], *(side // 2 for side in shape[1:])))
+        return Site(tuple(shape), width=OUTPUTS, index=1, maps=maps)
+
+    def module(self, part: Any, site: Site) -> nn.Module:
+        head = part.build(site)
+        return OnTwoMaps(head) if getattr(part, "all_maps", False) else head
 
     def network(self, part: Any, site: Site) -> Any:
-        return around(site, head=part)
+        from search_spaces.blocks.block.block import Block
+        from search_spaces.topologies.stage.stage import Stage
+
+        widths = one_of(site.channels, 2 * site.channels)
+        stages = (Stage(widths, (Block("pool"),), None), Stage(widths, (Block("pool"),)))
+        return around(site, head=part, **({"stages": stages} if getattr(part, "all_maps", False) else {}))
 
 
 HEAD = Heads("head", __name__)

@@ -11,7 +11,7 @@ from torch import nn
 
 from search_spaces.errors import SpaceError
 from search_spaces.layers.relu_conv_norm import relu_conv_norm
-from search_spaces.parts import Part, Placed, part, size, slot
+from search_spaces.parts import Drawn, Edge, Part, Placed, part, size, slot
 from search_spaces.site import Shape, Site
 
 EDGES = ("0-1", "0-2", "1-2", "0-3", "1-3", "2-3")
@@ -118,6 +118,20 @@ class Cell201(Part):
             "most 3x3": max(path["nor_conv_3x3"] for path in on),
             "least pooling": min(path["avg_pool_3x3"] for path in on),
         }
+
+    def drawn(self) -> tuple[Drawn, ...]:
+        """The cell: each node is the sum of what comes in; an edge of no operation is left out."""
+        incoming: dict[str, list[str]] = {"1": [], "2": [], "3": []}
+        edges: list[Edge] = []
+        for edge, operation in zip(EDGES, self.operations, strict=True):
+            start, end = edge.split("-")
+            incoming[end].append(f"{operation.name}({start})")
+            if operation.name != "none":
+                far = int(end) - int(start) > 1
+                edges.append((int(start), int(end), "skip" if far else ""))
+        rows = ("0: input", *(f"{node}: {' + '.join(terms)}" for node, terms in incoming.items()))
+        title = f"the cell, {self.cells} times in each of 3 stages from {self.width} channels"
+        return ((title, rows, tuple(edges)),)
 
     def layers(self) -> int:
         return 3 * self.cells

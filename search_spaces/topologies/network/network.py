@@ -10,17 +10,7 @@ from torch import nn
 from search_spaces.errors import SpaceError
 from search_spaces.parts import Part, Placed, part, slot
 from search_spaces.site import Shape, Site
-
-
-class AllMaps(nn.Sequential):
-    """Stages one after another, all of whose maps come out, as a tuple."""
-
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        maps = []
-        for stage in self:
-            x = stage(x)
-            maps.append(x)
-        return tuple(maps)
+from search_spaces.topologies.wired import AllMaps
 
 
 class LastMap(nn.Module):
@@ -48,6 +38,8 @@ class Network(Part):
             raise SpaceError("takes a tuple of one stage or more", "network.stages")
         if self.wiring is None:
             raise SpaceError("can't be None; say 'chain' for stages one after another", "network.wiring")
+        if "stage" not in self.wiring.wires:
+            raise SpaceError(f"'{self.wiring.name}' wires the blocks of a stage; give it to stages", "network.wiring")
         if self.all_maps and self.wiring.name != "chain":
             raise SpaceError("the neck or head takes all stages' maps, which only a chain of stages gives", "network")
 
@@ -83,6 +75,12 @@ class Network(Part):
         neck = replace(after, maps=tuple(shapes) if self.all_maps else ())
         return stem, stages, neck, self._headed(neck, site.leads_to)
 
+    def behind(self, site: Site) -> Site:
+        """The site of what the stages' wiring itself adds to the network: all stages' maps, and the outputs."""
+        _, stages, neck, _ = self.sites(site)
+        maps = [tuple(stage.shape_after(at)) for stage, at in zip(self.entered(), stages, strict=True)]
+        return replace(neck, maps=tuple(maps), width=site.leads_to)
+
     def _headed(self, neck: Site, outputs: int) -> Site:
         shapes = neck.maps if self.neck is None else tuple(self.neck.shapes_after(neck))
         return replace(neck, shape=shapes[-1] if shapes else neck.shape, maps=shapes, width=outputs)
@@ -105,6 +103,7 @@ class Network(Part):
             yield f"stages.{i}", stage, inner
             index += stage.layers()
         _, _, neck, head = self.sites(site)
+        yield "wiring", self.wiring, self.behind(site)
         yield "neck", self.neck, neck
         yield "head", self.head, head
 
@@ -120,4 +119,4 @@ class Network(Part):
             wired: nn.Module = AllMaps(*stages)
         else:
             wired = self.wiring.build(at_stages[0].numbered(0), stages, at_stages)
-        return self.wiring.joined(site, stem, wired, rest)
+        return self.wiring.joined(self.behind(site), stem, wired, rest)

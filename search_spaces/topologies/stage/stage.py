@@ -28,6 +28,8 @@ class Stage(Part):
             raise SpaceError("takes a tuple of blocks; write (block,) or repeat(n, block)", "stage.blocks")
         if self.wiring is None:
             raise SpaceError("can't be None; say 'chain' for blocks one after another", "stage.wiring")
+        if "block" not in self.wiring.wires:
+            raise SpaceError(f"'{self.wiring.name}' wires a network's stages; give it to the network", "stage.wiring")
 
     def canonical(self) -> Part:
         wiring = self.wiring.for_items(len(self.blocks))

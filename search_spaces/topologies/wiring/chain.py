@@ -13,6 +13,8 @@ from search_spaces.topologies.wired import Wiring
 class ChainWiring(Wiring):
     """One after another."""
 
+    wires = ("block", "stage")
+
     def insertable(self) -> bool:
         return True
 

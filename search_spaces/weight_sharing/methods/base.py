@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -98,7 +99,7 @@ class Method:
     ) -> list[float]:
         """Train on one batch; returns the loss of each lesson."""
         optimizer.zero_grad(set_to_none=True)
-        losses = teach(supernet, self.lessons(supernet, rng, progress), batch, self.divergence, frozen)
+        losses = teach(supernet, self.lessons(supernet, rng, progress), batch, self.divergence, frozen, progress)
         if clip:
             nn.utils.clip_grad_norm_(supernet.parameters(), clip)
         optimizer.step()
@@ -123,9 +124,11 @@ def teach(
     batch: Batch,
     divergence: Divergence = kullback_leibler,
     frozen: Supernet | None = None,
+    progress: float = 0.0,
 ) -> list[float]:
     """Add the gradients of all lessons to the store's; returns their losses, unweighted.
 
+    What a network's modules add to its loss counts in; they are told the `progress` of the training.
     Gradients of weights that no lesson's network has stay None, so that the optimizer leaves them, and its state of
     them, alone.
     """
@@ -134,6 +137,8 @@ def teach(
     for lesson in lessons:
         images, labels = batch.images[lesson.first :: lesson.every], batch.labels[lesson.first :: lesson.every]
         supernet.activate(lesson.architecture)
+        following = supernet.following
+        following.tell(progress)
         with regularisation(supernet, lesson.regularised):
             outputs = supernet(images)
         if lesson.teacher == "labels":
@@ -143,7 +148,8 @@ def teach(
         else:
             assert taught is not None, "the first lesson has no one to learn from"
             wanted = taught[lesson.first :: lesson.every]
-        loss = _loss(outputs, labels, wanted, divergence, lesson.labels)
+        criterion = partial(_loss, labels=labels, wanted=wanted, divergence=divergence, share=lesson.labels)
+        loss = following.with_losses(criterion(outputs), criterion)
         (loss if lesson.weight == 1 else loss * lesson.weight).backward()
         taught = outputs.detach() if taught is None else taught
         losses.append(loss.detach())

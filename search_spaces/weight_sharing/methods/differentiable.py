@@ -86,7 +86,7 @@ class Differentiable(Method):
         optimizer.zero_grad(set_to_none=True)
         with torch.no_grad():
             draw = self.draw(supernet, rng, progress)
-        loss = functional.cross_entropy(self.outputs(supernet, draw, batch.images, rng), batch.labels)
+        loss = self.loss(supernet, draw, batch, rng, progress)
         loss.backward()
         if clip:
             nn.utils.clip_grad_norm_(supernet.parameters(), clip)
@@ -96,9 +96,20 @@ class Differentiable(Method):
     def learn(self, supernet: Supernet, batch: Batch, rng: Random, progress: float) -> float:
         """Move the logits on held-out pictures; returns the loss without what is added to it."""
         draw = self.draw(supernet, rng, progress)
-        loss = functional.cross_entropy(self.outputs(supernet, draw, batch.images, rng), batch.labels)
+        loss = self.loss(supernet, draw, batch, rng, progress)
         self.descend(self.objective(loss, draw, supernet))
         return float(loss.detach())
+
+    def loss(self, supernet: Supernet, draw: Draw, batch: Batch, rng: Random, progress: float) -> Tensor:
+        """The cross-entropy of the drawn network, with what its modules add."""
+
+        def criterion(outputs: Tensor) -> Tensor:
+            return functional.cross_entropy(outputs, batch.labels)
+
+        supernet.activate(supernet.space.architecture(draw.genes))
+        supernet.following.tell(progress)
+        outputs = self.outputs(supernet, draw, batch.images, rng)
+        return supernet.following.with_losses(criterion(outputs), criterion)
 
     def objective(self, loss: Tensor, draw: Draw, supernet: Supernet) -> Tensor:
         """What the logits minimise, from the loss on held-out pictures."""
