@@ -302,7 +302,9 @@ def load_supernet(folder: Path) -> tuple[Supernet, dict[str, Any]]:
     settings = {key: about[key] for key in ("split", "kernel_transformations") if about.get(key)}
     supernet = Supernet(space, tuple(about["inputs"]), int(about["outputs"]), seed=int(about["seed"]), **settings)
     try:
-        supernet.load_state_dict(respelled(weights, earlier))
+        # An earlier supernet may lack tensors that only a fuller look at its space shows; none of its own are others.
+        strict = earlier == canonical.IDENTITY
+        other = other or bool(supernet.load_state_dict(respelled(weights, earlier), strict=strict).unexpected_keys)
     except RuntimeError:
         other = True
     if other:

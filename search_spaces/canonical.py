@@ -94,8 +94,14 @@ def text(value: Any) -> str:
     if isinstance(value, Part):
         known = value.__dict__.get("_text")
         if known is None:
-            inner = "".join(f',"{field}":{written}' for field, written in _said(value))
-            known = f'{{"part":"{value.family}/{value.name}"{inner}}}'
+            cls, held = type(value), value.__dict__
+            head, fields = _FORMS.get(cls) or _form(cls)
+            known = head
+            for field, lead, default in fields:
+                written = text(held[field])
+                if written != default:
+                    known += lead + written
+            known += "}"
             if len(known) <= KEPT:
                 object.__setattr__(value, "_text", known)
         return known
@@ -106,11 +112,15 @@ def text(value: Any) -> str:
     raise SpaceError(f"an architecture can't hold a {type(value).__name__} ({value!r}); fill every hole first")
 
 
-def _said(part: Part) -> list[tuple[str, str]]:
-    """The fields of a part that aren't at their defaults, with their texts."""
-    written = [(field, text(getattr(part, field))) for field in fields_of(part)]
-    defaults = default_texts(type(part))
-    return [(field, now) for field, now in written if defaults.get(field) != now]
+_FORMS: dict[type[Part], tuple[str, list[tuple[str, str, str | None]]]] = {}
+"""How a part of each class is written: what comes first, then of each field its name, what leads it in, its default."""
+
+
+def _form(cls: type[Part]) -> tuple[str, list[tuple[str, str, str | None]]]:
+    defaults = default_texts(cls)
+    fields = [(field, f',"{field}":', defaults.get(field)) for field in fields_of(cls)]
+    _FORMS[cls] = f'{{"part":"{cls.family}/{cls.name}"', fields
+    return _FORMS[cls]
 
 
 _DEFAULTS: dict[type[Part], dict[str, str]] = {}

@@ -60,7 +60,7 @@ class SearchSpace(ABC):
 
     @abstractmethod
     def mutate(self, architecture: Any, rng: Random) -> Any:
-        """An architecture that differs in one decision (and in what hangs on it)."""
+        """An architecture that differs in one decision (and in what depends on it)."""
 
     @abstractmethod
     def crossover(self, mother: Any, father: Any, rng: Random) -> Any:

@@ -341,7 +341,7 @@ class SpaceConformance:
             genes, parent = space.genes(child), space.genes(mother)
             assert child != mother
             if isinstance(space, Space):
-                assert _changes(parent, genes) == 1, "a mutation changes one decision, and what hangs on it"
+                assert _changes(parent, genes) == 1, "a mutation changes one decision, and what depends on it"
             both = space.crossover(mother, child, rng)
             for gene, *parents in zip(space.genes(both), parent, genes, strict=True):
                 if isinstance(space, Space):

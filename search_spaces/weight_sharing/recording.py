@@ -12,7 +12,7 @@ from torch.nn.modules.conv import _ConvNd
 from search_spaces.building import build
 from search_spaces.parts import Part, fields_of
 from search_spaces.site import Shape, Site
-from search_spaces.weight_sharing.sharing import branch_of
+from search_spaces.weight_sharing.sharing import Arguments, arguments_of, branch_of
 
 
 @dataclass
@@ -25,7 +25,14 @@ class Frame:
     key: str
     alone: bool
     """Whether this part, or one that it is in, is branched: not sliced."""
+    outer: "Frame | None" = None
+    """The call that this one is directly inside of."""
     calls: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def arguments(self) -> Arguments:
+        """What it is given that decides about its weights, as numbers in tuples."""
+        return arguments_of(self.site)
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,8 @@ class Recording:
     def __init__(self, prefix: str = "") -> None:
         self._prefix = prefix
         self._stack: list[Frame] = []
+        self.frames: list[Frame] = []
+        """All calls, in the order in which they began."""
         # The modules are kept, so that no other can take over the identity of one that was dropped.
         self._claims: dict[int, tuple[nn.Module, Frame, str]] = {}
 
@@ -111,6 +120,7 @@ class Recording:
     def _recorded(self, part: Any, path: str) -> Callable[..., nn.Module]:
         def recorded(*arguments: Any, **named: Any) -> nn.Module:
             frame = self._frame(part, path, (*arguments, *named.values()))
+            self.frames.append(frame)
             self._stack.append(frame)
             try:
                 module = type(part).build(part, *arguments, **named)
@@ -133,7 +143,7 @@ class Recording:
         # A part may be built inside of one that doesn't hold it, as a norm is by its placement.
         inside = path.removeprefix(f"{outer.path}.") if outer.path else path
         key = f"{outer.key}>{inside}{kind}" + (f"#{count}" if count else "")
-        return Frame(part, site, path, key, outer.alone or not part.sliced)
+        return Frame(part, site, path, key, outer.alone or not part.sliced, outer)
 
     def pieces(self, network: nn.Module) -> list[Piece]:
         """All parameters and persistent buffers of a network that was built from a marked tree."""
@@ -166,23 +176,36 @@ class Recording:
 
 
 def record(
-    architecture: Any, inputs: Shape, outputs: int, seed: int | None, device: str = "cpu", prefix: str = ""
+    architecture: Any,
+    inputs: Shape,
+    outputs: int,
+    seed: int | None,
+    device: str = "cpu",
+    prefix: str = "",
+    frames: list[Frame] | None = None,
 ) -> tuple[nn.Module, list[Piece]]:
-    """The network that `build` gives for the architecture, and its tensors, whose keys begin with `prefix`."""
+    """The network that `build` gives for the architecture, and its tensors, whose keys begin with `prefix`.
+
+    `frames` is filled with the calls that built it.
+    """
     recording = Recording(prefix)
     marked = recording.marked(architecture)
     with torch.device(device):
         network = build(marked, inputs, outputs, seed)
+    if frames is not None:
+        frames[:] = recording.frames
     return network, recording.pieces(network)
 
 
-def shapes_of(architecture: Any, inputs: Shape, outputs: int, prefix: str = "") -> list[Piece]:
+def shapes_of(
+    architecture: Any, inputs: Shape, outputs: int, prefix: str = "", frames: list[Frame] | None = None
+) -> list[Piece]:
     """The tensors of the architecture's network, without their values where it can be built without."""
     try:
-        return record(architecture, inputs, outputs, 0, "meta", prefix)[1]
+        return record(architecture, inputs, outputs, 0, "meta", prefix, frames)[1]
     except (NotImplementedError, RuntimeError):
         # A part that computes with values while it is built.
-        return record(architecture, inputs, outputs, 0, prefix=prefix)[1]
+        return record(architecture, inputs, outputs, 0, "cpu", prefix, frames)[1]
 
 
 def tiled(value: Tensor, shape: Shape) -> Tensor:

@@ -1,9 +1,10 @@
 """Architectures that together show all that a space holds, the largest and the smallest ones, and fair samples."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import combinations, islice, product
+from math import prod
 from random import Random
 from typing import Any
 
@@ -14,6 +15,9 @@ from search_spaces.space import Space
 
 TRIES = 100
 """Draws of an extreme architecture that a space with rules is given."""
+
+TRIPLES = 500_000
+"""The most combinations of the options of three choices that a covering is made of."""
 
 Row = dict[int, int]
 """The option taken on each axis."""
@@ -61,22 +65,56 @@ def covering(space: Space, pins: Pins | None = None) -> Iterator[Any]:
     The first are the largest; kinds are the options of choices that aren't numbers. `pins` keep to some options.
     """
     axes, numbers = axes_of(space)
-    kinds = [number for number, axis in enumerate(axes) if not axis.ordered]
-    rows = list(_covered(axes, kinds, {}, 2))
-    for number, axis in enumerate(axes):
-        for size in range(len(axis.labels)):
-            if axis.ordered and size != axis.largest:
-                rows += _covered(axes, kinds, {number: size}, 1)
-    return _drawn(space, axes, numbers, rows, pins or {})
+    return drawn(space, axes, numbers, rows_of_kinds(axes), pins or {})
 
 
 def covering_sizes(space: Space, pins: Pins | None = None) -> Iterator[Any]:
-    """More architectures, with every combination of the options of three choices, be they sizes or kinds."""
+    """More architectures, with every combination of the options of three choices, be they sizes or kinds.
+
+    Of two choices where there are more than `TRIPLES` of three, which can't be held in memory.
+    """
     axes, numbers = axes_of(space)
-    return _drawn(space, axes, numbers, list(_covered(axes, list(range(len(axes))), {}, 3)), pins or {})
+    return drawn(space, axes, numbers, rows_of_sizes(axes), pins or {})
 
 
-def _drawn(space: Space, axes: list[Axis], numbers: list[int], rows: list[Row], pins: Pins) -> Iterator[Any]:
+def rows_of_kinds(axes: list[Axis]) -> Iterator[Row]:
+    """The rows of `covering`."""
+    kinds = [number for number, axis in enumerate(axes) if not axis.ordered]
+    yield from covered(axes, kinds, {}, 2)
+    for number, axis in enumerate(axes):
+        for size in range(len(axis.labels)):
+            if axis.ordered and size != axis.largest:
+                yield from covered(axes, kinds, {number: size}, 1)
+
+
+def rows_of_sizes(axes: list[Axis]) -> Iterator[Row]:
+    """The rows of `covering_sizes`."""
+    yield from covered(axes, list(range(len(axes))), {}, 3 if _triples(axes) <= TRIPLES else 2)
+
+
+def _triples(axes: list[Axis]) -> int:
+    """How many combinations there are of the options of three axes."""
+    ways = [1, 0, 0, 0]
+    for axis in axes:
+        for taken in (3, 2, 1):
+            ways[taken] += ways[taken - 1] * len(axis.labels)
+    return ways[3]
+
+
+def at_most(axes: list[Axis], limit: int, triples: bool) -> bool:
+    """Whether `covering`, or `covering_sizes` (`triples`), has at most `limit` rows; cheap where it has far more."""
+    always = [len(axis.labels) for axis in axes if axis.parent is None and (triples or not axis.ordered)]
+    # Options that are always in force all meet each other, so the largest of these axes need that many rows.
+    if prod(sorted(always)[-3 if triples else -2 :]) > limit:
+        return False
+    if triples and _triples(axes) > TRIPLES:
+        return False
+    rows = rows_of_sizes(axes) if triples else rows_of_kinds(axes)
+    return next(islice(rows, limit, None), None) is None
+
+
+def drawn(space: Space, axes: list[Axis], numbers: list[int], rows: Iterable[Row], pins: Pins) -> Iterator[Any]:
+    """The architecture of each row that there is one of: what a row leaves open is the largest."""
     for row in rows:
         taken = [row.get(number, axes[number].largest) for number in numbers]
         for decision, allowed in pins.items():
@@ -90,7 +128,23 @@ def _drawn(space: Space, axes: list[Axis], numbers: list[int], rows: list[Row], 
         yield architecture
 
 
-def _covered(axes: list[Axis], chosen: list[int], fixed: Row, strength: int) -> Iterator[Row]:
+def at_random(space: Space, pins: Pins, rng: Random, sizes: bool) -> Iterator[Any]:
+    """One architecture drawn from the space, rules or not; `sizes` are drawn, too, or are the largest."""
+
+    def pick(index: int, options: int) -> int:
+        allowed = sorted(pins.get(index, range(options)))
+        decision = space.decisions[index]
+        if decision.ordered and not sizes:
+            return max(allowed, key=decision.options.__getitem__)
+        return rng.choice(allowed)
+
+    try:
+        yield space.drawn(pick)
+    except SpaceError:
+        return  # These options don't go together.
+
+
+def covered(axes: list[Axis], chosen: list[int], fixed: Row, strength: int) -> Iterator[Row]:
     """Rows with `fixed` in each that have every combination of the options of `strength` of the chosen axes."""
     strength = min(strength, len(chosen))
     wanted = dict.fromkeys(
@@ -106,7 +160,7 @@ def _covered(axes: list[Axis], chosen: list[int], fixed: Row, strength: int) -> 
             for axis in chosen:
                 if axis not in row:
                     _fix_best(axes, row, axis, wanted, strength)
-            active = [(axis, row[axis]) for axis in chosen if _active(axes, row, axis)]
+            active = [(axis, row[axis]) for axis in chosen if in_force(axes, row, axis)]
             for done in combinations(active, strength):
                 wanted.pop(done, None)
             yield row
@@ -136,9 +190,10 @@ def _fix_best(axes: list[Axis], row: Row, axis: int, wanted: dict[Any, None], st
     row.update(trial if _fix(axes, trial, axis, best) else {axis: best})
 
 
-def _active(axes: list[Axis], row: Row, axis: int) -> bool:
+def in_force(axes: list[Axis], row: Row, axis: int) -> bool:
+    """Whether a row's choices of kinds leave anything to decide on an axis."""
     parent = axes[axis].parent
-    return parent is None or (row.get(parent) in axes[axis].when and _active(axes, row, parent))
+    return parent is None or (row.get(parent) in axes[axis].when and in_force(axes, row, parent))
 
 
 def _kind_above(space: Space, decision: Decision) -> tuple[int | None, frozenset[int]]:
@@ -191,8 +246,8 @@ def fair(space: Space, rng: Random) -> list[Any]:
         order = list(range(len(decision.options)))
         rng.shuffle(order)
         orders.append(order)
-    drawn = [space.drawn(lambda i, count, path=path: orders[i][path % count]) for path in range(paths)]  # type: ignore[misc]
-    return [architecture for architecture in drawn if space.allows(architecture)]
+    found = [space.drawn(lambda i, count, path=path: orders[i][path % count]) for path in range(paths)]  # type: ignore[misc]
+    return [architecture for architecture in found if space.allows(architecture)]
 
 
 def enlarged(space: Space, architecture: Any) -> Any:

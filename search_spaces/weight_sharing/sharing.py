@@ -39,6 +39,28 @@ def branch_of(part: Any, site: Site | None) -> str:
     return kind if part.sliced else f"{kind},{_built_for(site)}"
 
 
+Arguments = tuple[Any, ...]
+"""What a part is given that decides about its weights: shape, width, maps, condition; empty without a site."""
+
+
+def arguments_of(site: Site | None) -> Arguments:
+    """What of a site decides about weights; where in the network it is makes no difference to them."""
+    return () if site is None else (site.shape, site.width or 0, site.maps, site.condition or ())
+
+
+def site_of(arguments: Arguments) -> Site | None:
+    """A site with these arguments."""
+    if not arguments:
+        return None
+    shape, width, maps, condition = arguments
+    return Site(shape, width or None, condition=condition or None, maps=maps)
+
+
+def shared_fields(part: Part) -> tuple[str, ...]:
+    """The fields that configurations of a part may differ in and still share weights."""
+    return tuple(name for name in fields_of(part) if told(part, name).get("shared"))
+
+
 def _built_for(site: Site | None) -> str:
     """The shapes that a part is built for, in a word; where in the network it is makes no difference to its weights."""
     if site is None:

@@ -50,7 +50,7 @@ class Split:
 
 
 def _above(decisions: tuple[Decision, ...], number: int) -> Pins:
-    """The decisions that a decision hangs on, and the options of them under which it is in force."""
+    """The decisions that a decision depends on, and the options of them under which it is in force."""
     found: Pins = {}
     decision = decisions[number]
     while decision.parent is not None:

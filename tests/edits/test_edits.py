@@ -81,7 +81,7 @@ def compare(old: nn.Module, new: nn.Module, inputs: tuple[int, int, int], traini
             expected, got = old.train(mode)(x), new.train(mode)(x)
         error = (got - expected).abs().max().item() / max(1.0, expected.abs().max().item())
         assert error < TOLERANCE, f"off by {error:.2g} with training={mode}"
-        assert expected.std() > 1e-3, "the network's outputs must hang on its inputs"
+        assert expected.std() > 1e-3, "the network's outputs must depend on its inputs"
 
 
 ATTENTION = SelfAttention(2, ConditionalEncoding())

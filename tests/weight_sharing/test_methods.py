@@ -165,7 +165,7 @@ def test_frozen_teachers_are_the_largest_of_the_same_kinds():
 
 def test_labels_keep_their_share_beside_a_teacher():
     supernet, batch = toy()
-    supernet.eval()  # So that a network's outputs don't hang on those trained before.
+    supernet.eval()  # So that a network's outputs don't depend on those trained before.
     large, small = supernet.largest(Random(0)), supernet.smallest(Random(0))
 
     def loss(share):
