@@ -60,6 +60,7 @@ def pooled(module, maps):
 
 class TestAllMaps(PartConformance):
     cases = [
+        (IterativeAggregation(), (8, 6, 6)),
         (IterativeAggregation("layer", None), (8, 5, 7)),
         (IterativeAggregation(None, "gelu"), (8, 6, 6)),
         (AllStagesPoolHead(None), (8, 5, 7)),
