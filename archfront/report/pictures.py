@@ -145,7 +145,8 @@ def svg(panel: Panel, dark: bool = False) -> str:
         lines.append(f'<circle cx="{margin:.0f}" cy="{y}" r="4"/>')
         for number, part in enumerate(text):
             at = f'x="{margin + 12 + 12 * bool(number):.0f}" y="{y + 4 + LINE * number}"'
-            lines.append(f"<text {at}>{escape(part)}<title>{escape(row)}</title></text>")
+            whole = f"<title>{escape(row)}</title>" if text[-1].endswith("…") else ""
+            lines.append(f"<text {at}>{escape(part)}{whole}</text>")
     height += 8
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="picture" role="img" aria-label="{escape(panel.title)}" '

@@ -151,7 +151,7 @@ def test_sizes_follow_from_the_definitions():
 
 def test_names_and_files(tmp_path):
     assert {"cell201", "hybrid", "mobile"} <= set(SPACES.names())
-    with pytest.raises(SpaceError, match=r"no space is named 'hybird'; did you mean 'hybrid'\?"):
+    with pytest.raises(SpaceError, match=r"no space is named 'hybird'; did you mean 'hybrid'"):
         get_space("hybird")
     file = tmp_path / "mine.py"
     file.write_text(
