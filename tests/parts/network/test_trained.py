@@ -3,6 +3,7 @@
 import torch
 
 from evaluators.recipes.partial import PartialRecipe
+from evaluators.recipes.training import Recipe
 from search_spaces import digest
 from search_spaces.blocks import Block
 from search_spaces.building import build
@@ -18,7 +19,7 @@ class TestTrained(PartConformance):
     cases = [(Trained(NETWORK, RECIPE), (3, 9, 11))]
     wrong = [
         (lambda: Trained(Trained(NETWORK, RECIPE), RECIPE), "trained.network"),
-        (lambda: Trained(NETWORK, NETWORK), "trained.recipe"),
+        (lambda: Trained(NETWORK, Recipe()), "trained.recipe"),
     ]
 
     def reference(self, part, site, module, x):
