@@ -1,5 +1,4 @@
-"""A network with tied layers; what counting, folding, exporting and searching make of one is in `test_tied.py` of the
-search spaces' tests."""
+"""A network with tied layers. Counting, folding, exporting and spaces of ties: `tests/search_spaces/test_tied.py`."""
 
 import torch
 
