@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from search_spaces.declarations import transparent
 
@@ -51,13 +49,11 @@ class MapsConv(nn.Module):
         return self.norm(total)
 
     def reparameterize(self) -> None:
-        """Become one convolution, where no map is normalized before, with the batch normalization behind it."""
+        """Become one convolution, where no map is normalized before."""
         if len(self.convs) < 2 or not all(isinstance(conv, CONVS) for conv in self.convs):
             return
         weight = torch.cat([conv.weight for conv in self.convs], 1)
         first = self.convs[0]
         whole = type(first)(weight.shape[1], weight.shape[0], 1, bias=False).to(weight)
         whole.weight = nn.Parameter(weight.detach(), requires_grad=False)
-        if isinstance(self.norm, _BatchNorm):
-            whole, self.norm = fuse_conv_bn_eval(whole, self.norm), nn.Identity()
         self.convs = nn.ModuleList([whole])
