@@ -5,6 +5,7 @@ what isn't from one node to the next is an arc. A wiring says itself which edges
 a part with a graph of its own (`Part.drawn`); where such a part isn't installed, a chain is drawn.
 """
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,12 +19,19 @@ from search_spaces.parts import Edge
 
 JSON = Any
 
-ROW, TEXT, SIZE, WIDTH = 24, 6.4, 11, 330
+ROW, TEXT, SIZE, WIDTH = 24, 6.7, 11, 330
 """The height of a line, the width of a letter and its size, and the width of a picture at most, in pixels."""
 LIGHT = {"text": "#1f2733", "soft": "#8a94a6", "skip": "#2360d8", "join": "#17693c", "again": "#a4510b"}
 DARK = {"text": "#e4e9f2", "soft": "#6d7889", "skip": "#7eaaff", "join": "#6fd39a", "again": "#f3a86b"}
-KINDS = {"skip": "goes past", "join": "is joined to", "again": "again, with the same weights", "exit": "may leave here"}
+KINDS = {
+    "skip": "past the nodes between (blue)",
+    "join": "joined to what else a node is given (green)",
+    "again": "again, with the same weights (brown)",
+    "exit": "where examples may leave (dashed)",
+}
 """What each kind of edge means, for the legend."""
+LINES, LINE = 3, 14
+"""So many lines a node has at most, and a further one's height."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +50,11 @@ def graphs(architecture: JSON) -> list[Panel]:
     if not isinstance(stages, list) or not stages:
         return _own(network) or [Panel("network", (_name(network) or outline(network),), ())]
     rows = ["input → " + _line(network.get("stem")), *(_stage_line(i, stage) for i, stage in enumerate(stages))]
-    neck, head = network.get("neck"), network.get("head")
-    behind = [_line(neck)] if neck else []
-    rows.append(" → ".join([*behind, _line(head) if head else "head"]))
-    panels = [Panel(_titled("network", network.get("wiring")), tuple(rows), _edges(network.get("wiring"), len(stages)))]
+    rows.append(" → ".join([*filter(None, [_name(network.get("neck"))]), _name(network.get("head")) or "head"]))
+    edges = _edges(network.get("wiring"), len(stages))
+    if _takes_all(network):
+        edges += tuple((place, len(stages) + 1, "join") for place in range(1, len(stages)))
+    panels = [Panel(_titled("network", network.get("wiring")), tuple(rows), edges)]
     for number, stage in enumerate(stages):
         blocks = stage.get("blocks") if isinstance(stage, dict) else None
         if isinstance(blocks, list) and blocks:
@@ -61,6 +70,15 @@ def _network(value: JSON) -> tuple[JSON, list[Any]]:
         ties = value["ties"] if isinstance(value.get("ties"), list) else ties
         value = value["network"]
     return value, ties
+
+
+def _takes_all(network: dict[str, JSON]) -> bool:
+    """Whether a neck or the head is given all stages' maps."""
+    if isinstance(network.get("neck"), dict):
+        return True
+    with suppress(SpaceError):  # A head that isn't installed.
+        return isinstance(network.get("head"), dict) and getattr(from_json(network["head"]), "all_maps", False)
+    return False
 
 
 def _own(network: JSON) -> list[Panel]:
@@ -117,15 +135,18 @@ def _name(value: JSON) -> str:
 def svg(panel: Panel, dark: bool = False) -> str:
     """The picture as SVG; with `dark` in the colours that the reader's scheme asks for, else on white."""
     margin = 16 + max((_bulge(edge) for edge in panel.edges), default=0.0)
-    room = int((WIDTH - margin - 14) / TEXT)
-    height = ROW * len(panel.rows) + 8
-    lines = [_arc(edge, margin) for edge in panel.edges]
-    for place, row in enumerate(panel.rows):
-        y = _y(place)
+    texts = [_wrapped(row, int((WIDTH - margin - 14) / TEXT)) for row in panel.rows]
+    heights, height = [], 0
+    for text in texts:
+        heights.append(height + 16)
+        height += ROW + LINE * (len(text) - 1)
+    lines = [_arc(edge, margin, heights) for edge in panel.edges]
+    for row, text, y in zip(panel.rows, texts, heights, strict=True):
         lines.append(f'<circle cx="{margin:.0f}" cy="{y}" r="4"/>')
-        short = row if len(row) <= room else row[: room - 1] + "…"
-        text = f'<text x="{margin + 12:.0f}" y="{y + 4}">{escape(short)}<title>{escape(row)}</title></text>'
-        lines.append(text)
+        for number, part in enumerate(text):
+            at = f'x="{margin + 12 + 12 * bool(number):.0f}" y="{y + 4 + LINE * number}"'
+            lines.append(f"<text {at}>{escape(part)}<title>{escape(row)}</title></text>")
+    height += 8
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="picture" role="img" aria-label="{escape(panel.title)}" '
         f'width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}">{_style(dark)}{"".join(lines)}</svg>'
@@ -138,8 +159,9 @@ def kinds(panels: Iterable[Panel]) -> list[tuple[str, str]]:
     return [(kind, meaning) for kind, meaning in KINDS.items() if kind in drawn]
 
 
-def _y(place: int) -> int:
-    return ROW * place + 16
+def _wrapped(row: str, room: int) -> list[str]:
+    """The text in lines of so many letters; what doesn't fit into `LINES` is left out."""
+    return textwrap.wrap(row, max(room, 12), max_lines=LINES, placeholder=" …") or [""]
 
 
 def _bulge(edge: Edge) -> float:
@@ -148,9 +170,9 @@ def _bulge(edge: Edge) -> float:
     return 0.0 if end - start == 1 and not kind else 12 + min(9.0 * max(0, abs(end - start) - 1), 110)
 
 
-def _arc(edge: Edge, x: float) -> str:
+def _arc(edge: Edge, x: float, heights: Sequence[int]) -> str:
     start, end, kind = edge
-    bulge, top, bottom = _bulge(edge), _y(start), _y(end)
+    bulge, top, bottom = _bulge(edge), heights[start], heights[end]
     label = f' class="{kind}"' if kind in KINDS else ""
     if not bulge:
         return f'<path{label} d="M{x:.0f} {top}V{bottom}"/>'

@@ -50,6 +50,7 @@ DOCUMENTS = [
     "docs/launchers.md",
     "docs/recipes.md",
     "docs/supernets.md",
+    "docs/wiring.md",
 ]
 
 

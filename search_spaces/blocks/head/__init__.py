@@ -3,6 +3,7 @@
 A head that has `all_maps = True` takes a tuple of all stages' maps instead, whose shapes are `site.maps`.
 """
 
+from collections import OrderedDict
 from typing import Any
 
 import torch
@@ -17,15 +18,11 @@ OUTPUTS = 10
 """Classes of the heads under test."""
 
 
-class OnTwoMaps(nn.Module):
-    """A head of all stages' maps under test: the second map is made by pooling."""
+class TwoMaps(nn.Module):
+    """What a head or neck under test is given of all stages' maps: the second one is made by pooling."""
 
-    def __init__(self, head: nn.Module) -> None:
-        super().__init__()
-        self.head = head
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head((x, nn.functional.avg_pool2d(x, 2)))
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x, nn.functional.avg_pool2d(x, 2)
 
 
 class Heads(Family):
@@ -39,7 +36,9 @@ class Heads(Family):
 
     def module(self, part: Any, site: Site) -> nn.Module:
         head = part.build(site)
-        return OnTwoMaps(head) if getattr(part, "all_maps", False) else head
+        if not getattr(part, "all_maps", False):
+            return head
+        return nn.Sequential(OrderedDict([("maps", TwoMaps()), ("head", head)]))
 
     def network(self, part: Any, site: Site) -> Any:
         from search_spaces.blocks.block.block import Block

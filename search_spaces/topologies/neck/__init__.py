@@ -4,26 +4,24 @@ The maps' shapes are `site.maps`; what comes out has those of `shapes_after(site
 one map is given.
 """
 
+from collections import OrderedDict
 from typing import Any
 
 import torch
 from torch import nn
 
+from search_spaces.blocks.head import TwoMaps
 from search_spaces.example_networks import around
 from search_spaces.families import Family
 from search_spaces.holes import one_of
 from search_spaces.site import Shape, Site
 
 
-class OfOneMap(nn.Module):
-    """A neck under test, from one map to its last: the maps of other stages are made by pooling."""
+class LastOfMaps(nn.Module):
+    """What is looked at of a neck under test."""
 
-    def __init__(self, neck: nn.Module) -> None:
-        super().__init__()
-        self.neck = neck
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.neck((x, nn.functional.avg_pool2d(x, 2)))[-1]
+    def forward(self, maps: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        return maps[-1]
 
 
 class Necks(Family):
@@ -35,7 +33,7 @@ class Necks(Family):
         return Site(tuple(shape), maps=(tuple(shape), (shape[0], *(side // 2 for side in shape[1:]))))
 
     def module(self, part: Any, site: Site) -> nn.Module:
-        return OfOneMap(part.build(site))
+        return nn.Sequential(OrderedDict([("maps", TwoMaps()), ("neck", part.build(site)), ("last", LastOfMaps())]))
 
     def shape_after(self, part: Any, site: Site) -> Shape:
         return tuple(part.shapes_after(site)[-1])
