@@ -3,6 +3,7 @@
 class TestMyMixer(PartConformance):
     cases = [(MyMixer(kernel=3), (16, 8, 8)), (MyMixer(kernel=5), (16, 7, 9))]
     refused = [(MyMixer(kernel=3), (15, 8, 8))]
+    wrong = [(lambda: MyMixer(kernel=4), "my_mixer.kernel")]
 
     def reference(self, part, site, module, x):
         return functional.conv2d(x, module.weight, module.bias, padding=part.kernel // 2, groups=site.channels)
@@ -20,7 +21,7 @@ import json
 import math
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import Any, ClassVar
 
@@ -157,11 +158,13 @@ def _assert_near(got: Any, expected: Any, tolerance: float, what: str) -> None:
 class PartConformance:
     """What every part owes. `cases` holds pairs of a part without holes and a shape that it accepts.
 
-    For a stem or network the shape is that of the images. `refused` holds pairs that `accepts` must refuse.
+    For a stem or network the shape is that of the images. `refused` holds pairs that `accepts` must refuse,
+    `wrong` pairs of a function that makes a part with a value that can't be, and the path in the error.
     """
 
     cases: ClassVar[Sequence[tuple[Any, Shape]]] = ()
     refused: ClassVar[Sequence[tuple[Any, Shape]]] = ()
+    wrong: ClassVar[Sequence[tuple[Callable[[], Any], str]]] = ()
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         for fixture, cases in (("case", self.cases), ("refused_case", self.refused)):
@@ -306,6 +309,12 @@ class PartConformance:
         part, shape = refused_case
         with pytest.raises(SpaceError):
             check(part, FAMILIES[part.family].site(shape))
+
+    def test_wrong_values_raise_with_their_path(self) -> None:
+        for make, path in self.wrong:
+            with pytest.raises(SpaceError) as caught:
+                make()
+            assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
 
 
 class SpaceConformance:

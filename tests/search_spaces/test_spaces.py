@@ -7,14 +7,12 @@ from random import Random
 import pytest
 import torch
 
-from search_spaces import SpaceError, digest
+from search_spaces import SpaceError
 from search_spaces.building import build
-from search_spaces.site import Site
 from search_spaces.spaces import SPACES, default_space, get_space
 from search_spaces.spaces.cell201 import from_arch_str
 from search_spaces.table import TableSpace
 from search_spaces.testing import SpaceConformance
-from search_spaces.topologies import Cell201
 
 SAMPLES = 300
 """In the default run; `make test-slow` takes the 10,000 of the suite."""
@@ -181,49 +179,9 @@ def test_arch_str_is_the_benchmarks():
         from_arch_str(text.replace("~1", "~0"))
 
 
-def test_cell201_has_the_published_parameters_and_rows(shared_data):
-    """Parameters agree with the table to the last one, and the names are those of its 15,625 rows."""
+def test_cell201_has_the_published_rows(shared_data):
+    """The cells' names are those of the table's 15,625 rows."""
     import pyarrow.parquet as parquet
 
-    table = parquet.read_table(shared_data / "tables" / "nasbench201_dev.parquet", columns=["arch_str", "params"])
-    params = dict(zip(table["arch_str"].to_pylist(), table["params"].to_pylist(), strict=True))
-    assert {network.arch_str for network in get_space("cell201").enumerate()} == set(params)
-    for text in list(params)[::1600]:
-        with torch.device("meta"):
-            network = from_arch_str(text).build(Site((3, 32, 32), 10))
-        assert sum(p.numel() for p in network.parameters()) == params[text]
-
-
-def test_cell201_computes_its_graph():
-    """The output is the sum that the edges say: here the last node is conv(x) + avg(skip(x)) + skip(pool(skip x))."""
-    network = Cell201("skip_connect", "none", "avg_pool_3x3", "nor_conv_1x1", "avg_pool_3x3", "skip_connect", 1, 4)
-    cell = network.build(Site((3, 8, 8), 10))[1].double().eval()
-    x = torch.randn(1, 4, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    pool = torch.nn.functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
-    assert torch.allclose(cell(x), cell.operations[3](x) + pool + pool)
-    assert digest(network) != digest(Cell201(*network.operations, 1, 8))
-
-
-def test_traits_of_a_cell_are_those_of_its_paths():
-    cell = from_arch_str("|nor_conv_3x3~0|+|skip_connect~0|nor_conv_1x1~1|+|none~0|avg_pool_3x3~1|nor_conv_3x3~2|")
-    # 0-1-3: 3x3, pooling; 0-2-3: skip, 3x3; 0-1-2-3: 3x3, 1x1, 3x3
-    assert cell.traits() == {
-        "live nor_conv_3x3": 2,
-        "live nor_conv_1x1": 1,
-        "live skip_connect": 1,
-        "live avg_pool_3x3": 1,
-        "paths": 3,
-        "convolutions": 5,
-        "deepest": 3,
-        "shallowest": 1,
-        "most 3x3": 2,
-        "least pooling": 0,
-    }
-    assert from_arch_str("|none~0|+|none~0|none~1|+|none~0|nor_conv_3x3~1|nor_conv_1x1~2|").traits() == {}
-
-
-def test_traits_are_equal_for_cells_whose_middle_nodes_are_swapped():
-    for left, right in product(("nor_conv_3x3", "avg_pool_3x3"), ("nor_conv_1x1", "skip_connect")):
-        one = from_arch_str(f"|{left}~0|+|{right}~0|none~1|+|none~0|nor_conv_1x1~1|nor_conv_3x3~2|")
-        other = from_arch_str(f"|{right}~0|+|{left}~0|none~1|+|none~0|nor_conv_3x3~1|nor_conv_1x1~2|")
-        assert one.traits() == other.traits() != {}
+    table = parquet.read_table(shared_data / "tables" / "nasbench201_dev.parquet", columns=["arch_str"])
+    assert {network.arch_str for network in get_space("cell201").enumerate()} == set(table["arch_str"].to_pylist())

@@ -1,0 +1,20 @@
+"""Global average pooling and a linear layer."""
+
+from search_spaces.blocks import AveragePoolHead
+from search_spaces.testing import PartConformance
+from tests.parts.rebuilding import map_of, rebuilt
+
+
+class TestAveragePoolHead(PartConformance):
+    cases = [
+        (AveragePoolHead(), (16, 8, 8)),
+        (AveragePoolHead(norm=None), (16, 5, 7)),
+        (AveragePoolHead(norm="rms"), (16, 5, 7)),
+    ]
+
+    def reference(self, part, site, module, x):
+        """The normalization (of which those that aren't linear must come before the mean), the mean, the layer."""
+        linear = module[-1]
+        if part.norm is not None:
+            x = rebuilt(part.norm, map_of(x), module[0])(x)
+        return x.mean((2, 3)) @ linear.weight.T + linear.bias

@@ -1,0 +1,22 @@
+"""Group normalization."""
+
+import torch
+
+from search_spaces.blocks import GroupNorm
+from search_spaces.testing import PartConformance
+
+
+class TestGroupNorm(PartConformance):
+    cases = [(GroupNorm(), (16, 8, 8)), (GroupNorm(group_size=4), (16, 5, 7))]
+    refused = [(GroupNorm(group_size=8), (12, 4, 4))]
+    wrong = [(lambda: GroupNorm(group_size=0), "group.group_size")]
+
+    def reference(self, part, site, module, x):
+        """Each example's groups of `group_size` neighbouring channels, over all positions."""
+        y = []
+        for first in range(0, site.channels, part.group_size):
+            group = x[:, first : first + part.group_size].flatten(1)
+            mean, variance = group.mean(1, keepdim=True), group.var(1, keepdim=True, unbiased=False)
+            y.append((group - mean) / (variance + 1e-5).sqrt())
+        weight, bias = module.weight[:, None, None], module.bias[:, None, None]
+        return torch.cat(y, 1).view_as(x) * weight + bias

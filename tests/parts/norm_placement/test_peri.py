@@ -1,0 +1,22 @@
+"""Normalization before and behind what a residual branch computes."""
+
+from torch import nn
+from torch.nn import functional
+
+from search_spaces.blocks import PeriNorm
+from search_spaces.testing import PartConformance
+
+
+def normalized(norm, x):
+    return functional.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias)
+
+
+class TestPeriNorm(PartConformance):
+    """Around a 1x1 convolution; how blocks hold it is in the block's tests."""
+
+    cases = [(PeriNorm(), (16, 8, 8)), (PeriNorm(), (16, 5, 7))]
+
+    def reference(self, part, site, module, x):
+        (conv,) = (inner for inner in module.modules() if isinstance(inner, nn.Conv2d))
+        before, after = (inner for inner in module.modules() if isinstance(inner, nn.BatchNorm2d))
+        return x + normalized(after, conv(normalized(before, x)))

@@ -1,0 +1,22 @@
+"""Normalization behind the sum."""
+
+from torch import nn
+from torch.nn import functional
+
+from search_spaces.blocks import PostNorm
+from search_spaces.testing import PartConformance
+
+
+def normalized(norm, x):
+    return functional.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias)
+
+
+class TestPostNorm(PartConformance):
+    """Around a 1x1 convolution; how blocks hold it is in the block's tests."""
+
+    cases = [(PostNorm(), (16, 8, 8)), (PostNorm(), (16, 5, 7))]
+
+    def reference(self, part, site, module, x):
+        (conv,) = (inner for inner in module.modules() if isinstance(inner, nn.Conv2d))
+        (norm,) = (inner for inner in module.modules() if isinstance(inner, nn.BatchNorm2d))
+        return normalized(norm, x + conv(x))
