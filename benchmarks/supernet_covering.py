@@ -248,7 +248,7 @@ def before(space: Space, inputs: Map, cap: int, check: int) -> None:
     for architecture in islice(covering(space), SAMPLE):
         shapes_of(architecture, inputs, 10)
     each = (time.perf_counter() - start) / SAMPLE
-    if any(piece.alone for seed in range(SAMPLE) for piece in shapes_of(space.sample(seed), inputs, 10)):
+    if any(view.alone for seed in range(SAMPLE) for view in shapes_of(space.sample(seed), inputs, 10)):
         # With parts without a rule, every three choices, too: at least as many as the three largest ones need.
         always = sorted(len(axis.labels) for axis in axes if axis.parent is None)
         rows, ended = rows + prod(always[-3:]), False
@@ -275,10 +275,10 @@ def survey(space: Space, inputs: Map, way: Any, check: int) -> None:
     seconds = time.perf_counter() - start
     rng, missed = Random(1), set()
     for _ in range(check):
-        for piece in shapes_of(space.sample(rng), inputs, 10):
-            known = found.shapes.get(piece.key)
-            if known is None or piece.larger(known) != known:
-                missed.add(piece.key)
+        for view in shapes_of(space.sample(rng), inputs, 10):
+            known = found.shapes.get(view.key)
+            if known is None or view.larger(known) != known:
+                missed.add(view.key)
     label = {"whole": "all pairs (before)", "learnt": "learnt", "fitting": "as Supernet does (after)"}[way]
     print(f"{space.name:<8} {label:<22} {found.builds:>8,} {seconds:>9.1f} {len(found.shapes):>8,} {len(missed):>7}")
 

@@ -30,7 +30,7 @@ Drawn = tuple[str, tuple[str, ...], tuple[Edge, ...]]
 
 
 class Part:
-    """Base of every part: a frozen dataclass that describes a piece of a network and builds its module.
+    """Base of every part: a frozen dataclass that describes a part of a network and builds its module.
 
     A part is an architecture when none of its fields holds a hole, and a search space when one does. `build(site)`
     gives its module; what that takes and gives is said by the part's family (`search_spaces/blocks/<family>`). The

@@ -255,22 +255,22 @@ class PartConformance:
         mine = re.compile(rf"\[{part.name}[,\]]")
         small = {key: found for key, found in _influence(supernet, networks[0], images).items() if mine.search(key)}
         supernet.activate(networks[0])
-        pieces = {piece.key: piece for piece in supernet.pieces if piece.key in small}
+        views = {view.key: view for view in supernet.views if view.key in small}
         with torch.no_grad():
-            for key, piece in pieces.items():
+            for key, view in views.items():
                 whole = supernet.store.tensor(key)
                 assert whole is not None
-                kept = piece.of(whole).clone()
-                piece.write(whole.zero_(), kept)
+                kept = view.of(whole).clone()
+                view.write(whole.zero_(), kept)
         large = _influence(supernet, networks[-1], images)
-        for key, piece in pieces.items():
+        for key, view in views.items():
             if key not in large:
                 continue
-            before, after = (_by_row(piece.of(found[key])) for found in (small, large))
+            before, after = (_by_row(view.of(found[key])) for found in (small, large))
             lost = (before > 1e-8 * before.max()) & (after <= 1e-12 * before.max())
             # A few may have none by chance, as behind an activation that is zero for all of these inputs.
             assert lost.sum() <= len(lost) / 8, (
-                f"{int(lost.sum())} of {len(lost)} rows of {part.name}'s '{piece.name}' have no influence in a wider "
+                f"{int(lost.sum())} of {len(lost)} rows of {part.name}'s '{view.name}' have no influence in a wider "
                 "network: if it holds several equal tensors, as queries, keys and values, name it in the part's chunks"
             )
 
@@ -301,7 +301,7 @@ class PartConformance:
                 assert part in _parts(architecture), f"{part.name} isn't in the networks that should have it"
                 assert_extracted_equal(supernet, architecture)
                 _assert_held_as_listed(supernet, part)
-        if not any(piece.alone for piece in supernet.store.pieces.values()):
+        if not any(view.alone for view in supernet.store.views.values()):
             largest = max(_parameters(build(architecture, inputs, OUTPUTS)) for architecture in networks)
             assert _parameters(supernet) == largest, "sliced parts have more weights than the largest network"
 
@@ -418,10 +418,10 @@ class SupernetConformance:
             slices = supernet.slices(dict(supernet.store.named_parameters()))
             assert slices.keys() == bound.keys()
             assert all(torch.equal(bound[name], slices[name]) for name in bound)
-            for piece in supernet.pieces:
+            for view in supernet.views:
                 # Slices of several chunks, as queries, keys and values, are gathered into tensors of their own.
-                if piece.parameter and piece.chunks == 1:
-                    assert bound[piece.name].untyped_storage().data_ptr() == memory[piece.key]
+                if view.parameter and view.chunks == 1:
+                    assert bound[view.name].untyped_storage().data_ptr() == memory[view.key]
 
     def test_refuses_other_architectures(self) -> None:
         with pytest.raises(SpaceError):
@@ -447,10 +447,10 @@ def _influence(supernet: Supernet, architecture: Any, images: torch.Tensor) -> d
         outputs * torch.randn(outputs.shape, dtype=outputs.dtype, generator=torch.Generator().manual_seed(6))
     ).sum().backward()
     found = {}
-    for piece in supernet.pieces:
-        whole = supernet.store.tensor(piece.key)
+    for view in supernet.views:
+        whole = supernet.store.tensor(view.key)
         if whole is not None and whole.grad is not None:
-            found[piece.key] = whole.grad.detach().clone()
+            found[view.key] = whole.grad.detach().clone()
     return found
 
 
@@ -475,13 +475,13 @@ def _parameters(model: nn.Module) -> int:
 
 def _assert_held_as_listed(supernet: Supernet, part: Any) -> None:
     """The active network's tensors belong to a branch exactly when the part, or one within it, is branched."""
-    held = "branched" if any(piece.alone for piece in supernet.pieces) else "sliced"
+    held = "branched" if any(view.alone for view in supernet.views) else "sliced"
     listed = {weights_of(type(found)) for found in _parts(part)}
     if "branched" not in listed:
         assert held == "sliced", f"{part.name} is listed as sliced, and has weights of its own per configuration"
     elif weights_of(type(part)) == "branched" and _parameters(supernet) > 0:
-        own = [piece for piece in supernet.pieces if f"[{part.name}" in piece.key]
-        assert all(piece.alone for piece in own), f"{part.name} is listed as branched, and shares weights"
+        own = [view for view in supernet.views if f"[{part.name}" in view.key]
+        assert all(view.alone for view in own), f"{part.name} is listed as branched, and shares weights"
 
 
 def _fits(architecture: Any, inputs: Shape) -> bool:

@@ -8,26 +8,26 @@ from torch import Tensor, nn
 
 from search_spaces.training_protocols import Following
 from search_spaces.weight_sharing import kernel_transformations as kernels
-from search_spaces.weight_sharing.recording import Piece
+from search_spaces.weight_sharing.recording import TensorView
 
 
 class Store(nn.Module):
     """The shared tensors, by key: each as large as the largest of its slices.
 
-    `pieces` says of each what it is, as a piece of its own that is all of it.
+    `views` says of each what it is, as a view of its own that is all of it.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.pieces: dict[str, Piece] = {}
+        self.views: dict[str, TensorView] = {}
 
-    def put(self, piece: Piece, value: Tensor) -> None:
-        """Keep `value` as the tensor of which `piece` is a slice, in place of the one before, if any."""
-        self.pieces[piece.key] = replace(piece, home={}, shape=tuple(value.shape))
-        if piece.parameter:
-            self._parameters[piece.key] = nn.Parameter(value, requires_grad=piece.trained)
+    def put(self, view: TensorView, value: Tensor) -> None:
+        """Keep `value` as the tensor of which `view` is a slice, in place of the one before, if any."""
+        self.views[view.key] = replace(view, home={}, shape=tuple(value.shape))
+        if view.parameter:
+            self._parameters[view.key] = nn.Parameter(value, requires_grad=view.trained)
         else:
-            self._buffers[piece.key] = value
+            self._buffers[view.key] = value
 
     def tensor(self, key: str) -> Tensor | None:
         """The tensor under `key`, if there is one."""
@@ -50,21 +50,21 @@ class Store(nn.Module):
     def matrices(self) -> Iterator[tuple[str, Tensor]]:
         """The matrices of all steps, with their keys."""
         for key, parameter in self._parameters.items():
-            if key not in self.pieces and parameter is not None:
+            if key not in self.views and parameter is not None:
                 yield key, parameter
 
-    def steps(self, piece: Piece) -> list[kernels.Step]:
-        """The steps that lead from the largest kernel to the piece's, where kernels are transformed; else none."""
-        whole = self.tensor(piece.key)
-        if not piece.kernel or whole is None or piece.shape[2:] == whole.shape[2:]:
+    def steps(self, view: TensorView) -> list[kernels.Step]:
+        """The steps that lead from the largest kernel to the view's, where kernels are transformed; else none."""
+        whole = self.tensor(view.key)
+        if not view.kernel or whole is None or view.shape[2:] == whole.shape[2:]:
             return []
-        prefix = f"{piece.key}@"
+        prefix = f"{view.key}@"
         sizes = [_sides(name) for name in self._parameters if name.startswith(prefix)]
         chain = kernels.nested(sizes, tuple(whole.shape[2:]))
-        if piece.shape[2:] not in chain:
+        if view.shape[2:] not in chain:
             return []
-        chain = chain[: chain.index(piece.shape[2:]) + 1]
-        return [(sides, self._parameters[kernels.key_of(piece.key, sides)]) for sides in chain]
+        chain = chain[: chain.index(view.shape[2:]) + 1]
+        return [(sides, self._parameters[kernels.key_of(view.key, sides)]) for sides in chain]
 
 
 def _sides(name: str) -> kernels.Sides:
@@ -74,16 +74,16 @@ def _sides(name: str) -> kernels.Sides:
 class Slice:
     """A tensor of a network, and how it comes from the store's."""
 
-    def __init__(self, piece: Piece, store: Store) -> None:
-        whole = store.tensor(piece.key)
+    def __init__(self, view: TensorView, store: Store) -> None:
+        whole = store.tensor(view.key)
         assert whole is not None
-        self.piece, self.whole = piece, whole
-        self.steps = store.steps(piece)
-        self._index = piece.index(tuple(whole.shape))
+        self.view, self.whole = view, whole
+        self.steps = store.steps(view)
+        self._index = view.index(tuple(whole.shape))
         if self.steps:
             assert self._index is not None
             self._index = self._index[:2]  # The kernel's sides are the steps' to crop.
-        self._chunks = 1 if self._index is None else piece.chunks
+        self._chunks = 1 if self._index is None else view.chunks
         self.computed = bool(self.steps) or self._chunks > 1
         """Whether it has memory of its own; else it is a view of the store's, and follows that by itself."""
         self._view = whole
@@ -103,7 +103,7 @@ class Slice:
 
     def bind(self) -> None:
         """Put the tensor into its network."""
-        self.piece.home[self.piece.attribute] = self.value()
+        self.view.home[self.view.attribute] = self.value()
 
 
 class Subnet:
@@ -113,10 +113,10 @@ class Subnet:
     gradients pass through them as often as one likes. Only what has memory of its own is made for every pass.
     """
 
-    def __init__(self, network: nn.Module, pieces: list[Piece], store: Store) -> None:
-        self.network, self.pieces = network, pieces
+    def __init__(self, network: nn.Module, views: list[TensorView], store: Store) -> None:
+        self.network, self.views = network, views
         self.following = Following(network)
-        self._slices = [Slice(piece, store) for piece in pieces]
+        self._slices = [Slice(view, store) for view in views]
         self._computed = [found for found in self._slices if found.computed]
         self._wholes = [found.whole for found in self._slices]
         self._memory: list[int] = []

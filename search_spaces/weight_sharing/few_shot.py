@@ -56,8 +56,8 @@ def decision_to_split(space: Space) -> str:
 
 def _take_over(found: Supernet, known: Supernet) -> None:
     """Give each tensor of a split supernet the value that networks have in the one it comes from."""
-    for key, piece in found.store.pieces.items():
-        former = replace(piece, key=key.partition(SEPARATOR)[2])
+    for key, view in found.store.views.items():
+        former = replace(view, key=key.partition(SEPARATOR)[2])
         target = found.store.tensor(key)
         if target is not None and known.store.tensor(former.key) is not None:
             source = Slice(former, known.store)

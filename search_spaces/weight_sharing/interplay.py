@@ -23,7 +23,7 @@ from typing import Any
 from search_spaces import canonical
 from search_spaces.parts import Part, fields_of
 from search_spaces.space import Space
-from search_spaces.weight_sharing.recording import Frame, Piece, Shape
+from search_spaces.weight_sharing.recording import Frame, Shape, TensorView
 from search_spaces.weight_sharing.sampling import Pins, Row, axes_of, covered, drawn, in_force
 from search_spaces.weight_sharing.sharing import Arguments, branch_of, shared_fields, site_of, tells_apart
 
@@ -87,7 +87,7 @@ class Wish:
     served: Callable[[], bool] = field(compare=False)
 
 
-Look = Callable[[Any, list[Frame]], list[Piece] | None]
+Look = Callable[[Any, list[Frame]], list[TensorView] | None]
 """Builds an architecture: its tensors, the calls added to the list; None where it can't be built."""
 
 
@@ -175,8 +175,8 @@ class Interplay:
             text = canonical.text(architecture)
             if text not in self._texts:
                 frames: list[Frame] = []
-                pieces = self._look(architecture, frames)
-                self._texts[text] = None if pieces is None else sights(frames, pieces)
+                views = self._look(architecture, frames)
+                self._texts[text] = None if views is None else sights(frames, views)
             found = self._texts[text]
         self._built[full] = found
         if found is not None:
@@ -480,7 +480,7 @@ class Interplay:
         return found
 
 
-def sights(frames: list[Frame], pieces: list[Piece]) -> dict[str, Sight]:
+def sights(frames: list[Frame], views: list[TensorView]) -> dict[str, Sight]:
     """The calls that built a network, by their spots, with the tensors that each made."""
     found: dict[str, Sight] = {}
     of: dict[int, Sight] = {}
@@ -495,9 +495,9 @@ def sights(frames: list[Frame], pieces: list[Piece]) -> dict[str, Sight]:
         kind = kind_of(frame.part, frame.arguments) if tells_apart(type(frame.part)) else ""
         sight = Sight(frame.part, frame.arguments, frame.path, spot, place, kind, outer)
         found[spot] = of[id(frame)] = keys[frame.key.replace(".", "/")] = sight
-    for piece in pieces:
-        key, _, name = piece.key.rpartition(":")
-        keys[key].tensors[name] = piece.larger(keys[key].tensors.get(name, ()))
+    for view in views:
+        key, _, name = view.key.rpartition(":")
+        keys[key].tensors[name] = view.larger(keys[key].tensors.get(name, ()))
     return found
 
 

@@ -12,7 +12,7 @@ from torch.nn import functional
 from search_spaces.decisions import INACTIVE
 from search_spaces.errors import SpaceError
 from search_spaces.space import Space
-from search_spaces.weight_sharing.recording import Piece, shapes_of
+from search_spaces.weight_sharing.recording import TensorView, shapes_of
 from search_spaces.weight_sharing.sampling import extreme
 from search_spaces.weight_sharing.supernet import Supernet
 
@@ -57,7 +57,7 @@ class Prunable:
         largest = extreme(space, True, Random(0))
         self.genes = space.genes(largest)
         # Without the modules that the tensors are in, which a copy of a method would copy, too.
-        self._whole = [replace(piece, home={}) for piece in shapes_of(largest, *self._shape)]
+        self._whole = [replace(view, home={}) for view in shapes_of(largest, *self._shape)]
         self._uses = uses_of(supernet, largest) if cost == "macs" else {}
         self.full = self._cost_of(self._whole)
         found = {i: self._size(space, i) for i, gene in enumerate(self.genes) if gene != INACTIVE}
@@ -69,36 +69,36 @@ class Prunable:
         decision = space.decisions[index]
         if not decision.ordered:
             return None
-        variants = {option: self._pieces(space, {index: option}) for option in range(len(decision.options))}
-        order = sorted((o for o, pieces in variants.items() if pieces), key=decision.options.__getitem__)
-        names = [piece.name for piece in self._whole]
+        variants = {option: self._views(space, {index: option}) for option in range(len(decision.options))}
+        order = sorted((o for o, views in variants.items() if views), key=decision.options.__getitem__)
+        names = [view.name for view in self._whole]
         found = [variants[option] or [] for option in order]
-        if len(order) < 2 or any([piece.name for piece in pieces] != names for pieces in found):
+        if len(order) < 2 or any([view.name for view in views] != names for views in found):
             return None
-        ratios = [[prod(p.shape) / prod(w.shape) for p, w in zip(pieces, self._whole, strict=True)] for pieces in found]
+        ratios = [[prod(p.shape) / prod(w.shape) for p, w in zip(views, self._whole, strict=True)] for views in found]
         size = Size(order, torch.tensor(ratios))
-        for place, piece in enumerate(self._whole):
-            rows = [pieces[place].shape[0] // piece.chunks if piece.shape else 0 for pieces in found]
-            if piece.parameter and rows == sorted(rows) and rows[0] < rows[-1]:
-                size.kept[piece.name.rpartition(".")[0]] = torch.tensor(rows) / rows[-1]
+        for place, view in enumerate(self._whole):
+            rows = [views[place].shape[0] // view.chunks if view.shape else 0 for views in found]
+            if view.parameter and rows == sorted(rows) and rows[0] < rows[-1]:
+                size.kept[view.name.rpartition(".")[0]] = torch.tensor(rows) / rows[-1]
         return size if size.kept else None
 
     def _channels(self) -> dict[str, Channels]:
         """By the module's name; where several sizes cut the same channels, as an expansion of a width, by all."""
         found: dict[str, Channels] = {}
-        for piece in self._whole:
-            name = piece.name.rpartition(".")[0]
+        for view in self._whole:
+            name = view.name.rpartition(".")[0]
             cutting = tuple(index for index, size in self.sizes.items() if name in size.kept)
-            if cutting and piece.parameter and name not in found:
-                count = piece.shape[0] // piece.chunks
+            if cutting and view.parameter and name not in found:
+                count = view.shape[0] // view.chunks
                 left = torch.ones(1)
                 for index in cutting:
                     left = torch.outer(left, self.sizes[index].kept[name]).flatten()
                 present = torch.arange(count)[:, None] < (count * left).round()
-                found[name] = Channels(cutting, present.float(), piece.chunks)
+                found[name] = Channels(cutting, present.float(), view.chunks)
         return found
 
-    def _pieces(self, space: Space, changes: dict[int, int]) -> list[Piece] | None:
+    def _views(self, space: Space, changes: dict[int, int]) -> list[TensorView] | None:
         """The tensors of the largest network with some options changed; None where it is banned or doesn't build."""
         genes = tuple(changes.get(index, gene) for index, gene in enumerate(self.genes))
         try:
@@ -107,13 +107,13 @@ class Prunable:
         except SpaceError:
             return None
 
-    def _cost_of(self, pieces: list[Piece]) -> float:
-        return float(sum(prod(piece.shape) * self._use(piece) for piece in pieces))
+    def _cost_of(self, views: list[TensorView]) -> float:
+        return float(sum(prod(view.shape) * self._use(view) for view in views))
 
-    def _use(self, piece: Piece) -> int:
-        if not piece.parameter:
+    def _use(self, view: TensorView) -> int:
+        if not view.parameter:
             return 0
-        return 1 if self.cost == "params" else self._uses.get(piece.name, 0)
+        return 1 if self.cost == "params" else self._uses.get(view.name, 0)
 
     def options(self, ranks: dict[int, int]) -> dict[int, int]:
         """The options of these ranks, by the decision's index."""
@@ -121,12 +121,12 @@ class Prunable:
 
     def cost_at(self, space: Space, ranks: dict[int, int]) -> float | None:
         """The cost of the sizes of these ranks, as a share of the largest network's; None where there is none."""
-        pieces = self._pieces(space, self.options(ranks))
-        return None if pieces is None else self._cost_of(pieces) / self.full
+        views = self._views(space, self.options(ranks))
+        return None if views is None else self._cost_of(views) / self.full
 
     def expected_cost(self, logits: list[nn.Parameter]) -> Tensor:
         """The expected cost as a share of the largest network's, each size drawn by the softmax of its logits."""
-        kept = torch.tensor([float(prod(piece.shape) * self._use(piece)) for piece in self._whole])
+        kept = torch.tensor([float(prod(view.shape) * self._use(view)) for view in self._whole])
         for size, row in zip(self.sizes.values(), logits, strict=True):
             kept = kept * (functional.softmax(row, 0) @ size.ratios)
         return kept.sum() / self.full

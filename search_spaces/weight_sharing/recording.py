@@ -36,7 +36,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Piece:
+class TensorView:
     """A parameter or buffer of a network: where it is, and the shared tensor `key` of which it is a slice.
 
     `home` is the dictionary of its module that holds it under `attribute`.
@@ -145,9 +145,9 @@ class Recording:
         key = f"{outer.key}>{inside}{kind}" + (f"#{count}" if count else "")
         return Frame(part, site, path, key, outer.alone or not part.sliced, outer)
 
-    def pieces(self, network: nn.Module) -> list[Piece]:
+    def views(self, network: nn.Module) -> list[TensorView]:
         """All parameters and persistent buffers of a network that was built from a marked tree."""
-        found: list[Piece] = []
+        found: list[TensorView] = []
         tied: dict[int, str] = {}
         for path, module in network.named_modules():
             _, frame, prefix = self._claims[id(module)]
@@ -159,7 +159,7 @@ class Recording:
                     name = _joined(prefix, attribute)
                     local = name if frame.site is None else frame.part.weight_name(frame.site, name)
                     key = tied.setdefault(id(tensor), f"{frame.key}:{local}".replace(".", "/"))
-                    piece = Piece(
+                    view = TensorView(
                         name=_joined(path, attribute),
                         home=home,
                         attribute=attribute,
@@ -171,7 +171,7 @@ class Recording:
                         trained=tensor.requires_grad,
                         alone=frame.alone,
                     )
-                    found.append(piece)
+                    found.append(view)
         return found
 
 
@@ -183,7 +183,7 @@ def record(
     device: str = "cpu",
     prefix: str = "",
     frames: list[Frame] | None = None,
-) -> tuple[nn.Module, list[Piece]]:
+) -> tuple[nn.Module, list[TensorView]]:
     """The network that `build` gives for the architecture, and its tensors, whose keys begin with `prefix`.
 
     `frames` is filled with the calls that built it.
@@ -194,12 +194,12 @@ def record(
         network = build(marked, inputs, outputs, seed)
     if frames is not None:
         frames[:] = recording.frames
-    return network, recording.pieces(network)
+    return network, recording.views(network)
 
 
 def shapes_of(
     architecture: Any, inputs: Shape, outputs: int, prefix: str = "", frames: list[Frame] | None = None
-) -> list[Piece]:
+) -> list[TensorView]:
     """The tensors of the architecture's network, without their values where it can be built without."""
     try:
         return record(architecture, inputs, outputs, 0, "meta", prefix, frames)[1]

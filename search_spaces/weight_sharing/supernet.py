@@ -15,7 +15,7 @@ from search_spaces.errors import SpaceError
 from search_spaces.space import SearchSpace, Space
 from search_spaces.training_protocols import Following
 from search_spaces.weight_sharing.binding import Store, Subnet
-from search_spaces.weight_sharing.recording import Piece, Shape, record, tiled
+from search_spaces.weight_sharing.recording import Shape, TensorView, record, tiled
 from search_spaces.weight_sharing.sampling import extreme
 from search_spaces.weight_sharing.splitting import Split
 from search_spaces.weight_sharing.survey import Survey
@@ -70,15 +70,15 @@ class Supernet(nn.Module):
         """Give the store every tensor of the space, with the initial values of the largest network that has it."""
         found = Survey(self.space, self.inputs, self.outputs, self._split)
         for architecture, wanted in found.networks():
-            for piece in self._recorded(architecture, seed)[1]:
-                if piece.key in wanted:
-                    value = tiled(piece.home[piece.attribute], found.shapes[piece.key])
-                    self.store.put(piece, value)
+            for view in self._recorded(architecture, seed)[1]:
+                if view.key in wanted:
+                    value = tiled(view.home[view.attribute], found.shapes[view.key])
+                    self.store.put(view, value)
         if self.kernel_transformations:
             for key, sizes in found.kernels.items():
                 self.store.transform(key, sizes)
 
-    def _recorded(self, architecture: Any, seed: int | None) -> tuple[nn.Module, list[Piece]]:
+    def _recorded(self, architecture: Any, seed: int | None) -> tuple[nn.Module, list[TensorView]]:
         prefix = "" if self._split is None else self._split.prefix(architecture)
         return record(architecture, self.inputs, self.outputs, seed, prefix=prefix)
 
@@ -107,29 +107,29 @@ class Supernet(nn.Module):
         return text
 
     def _made(self, architecture: Any) -> Subnet:
-        network, pieces = self._recorded(architecture, 0)
-        self._grow(pieces)
+        network, views = self._recorded(architecture, 0)
+        self._grow(views)
         first = next(iter(self.store.parameters()), None)
         if first is not None:
             network.to(device=first.device, dtype=first.dtype)
-        return Subnet(network, pieces, self.store)
+        return Subnet(network, views, self.store)
 
-    def _grow(self, pieces: list[Piece]) -> None:
+    def _grow(self, views: list[TensorView]) -> None:
         """Add what the covering architectures didn't show; such weights are new to an optimizer."""
         grown, first = 0, next(iter(self.store.parameters()), torch.empty(0))
-        for piece in pieces:
-            known = self.store.tensor(piece.key)
-            shape = piece.larger(() if known is None else tuple(known.shape))
+        for view in views:
+            known = self.store.tensor(view.key)
+            shape = view.larger(() if known is None else tuple(known.shape))
             if known is not None and shape == tuple(known.shape):
                 continue
-            value = tiled(piece.home[piece.attribute], shape).to(first.device)
+            value = tiled(view.home[view.attribute], shape).to(first.device)
             value = value.to(first.dtype) if value.is_floating_point() else value
             if known is not None:
-                piece.write(value, known.detach())
-            self.store.put(piece, value)
+                view.write(value, known.detach())
+            self.store.put(view, value)
             grown += 1
         if self.kernel_transformations:
-            grown += sum(self.store.transform(piece.key, [piece.shape[2:]]) for piece in pieces if piece.kernel)
+            grown += sum(self.store.transform(view.key, [view.shape[2:]]) for view in views if view.kernel)
         if grown:
             warnings.warn(f"the supernet grew by {grown} tensors; give its optimizer all parameters anew", stacklevel=4)
             self._subnets.clear()
@@ -147,9 +147,9 @@ class Supernet(nn.Module):
         return self._subnet().following
 
     @property
-    def pieces(self) -> list[Piece]:
+    def views(self) -> list[TensorView]:
         """The active network's parameters and buffers, each with the key of the store's tensor that holds it."""
-        return self._subnet().pieces
+        return self._subnet().views
 
     def _subnet(self) -> Subnet:
         if self._active is None:
@@ -180,7 +180,7 @@ class Supernet(nn.Module):
 
         Of kernels that are transformed these are the centres, before any matrix.
         """
-        return {piece.name: piece.of(tensors[piece.key]) for piece in self.pieces if piece.key in tensors}
+        return {view.name: view.of(tensors[view.key]) for view in self.views if view.key in tensors}
 
     def largest(self, seed: int | Random = 0) -> Any:
         """An architecture with the largest of all sizes (by value: of strides, too); its kinds are drawn."""

@@ -11,7 +11,7 @@ from search_spaces.errors import SpaceError
 from search_spaces.space import Space
 from search_spaces.weight_sharing.interplay import Interplay
 from search_spaces.weight_sharing.kernel_transformations import Sides
-from search_spaces.weight_sharing.recording import Frame, Piece, Shape, shapes_of
+from search_spaces.weight_sharing.recording import Frame, Shape, TensorView, shapes_of
 from search_spaces.weight_sharing.sampling import Pins, at_most, at_random, axes_of, covering, covering_sizes
 from search_spaces.weight_sharing.splitting import Split
 
@@ -99,38 +99,38 @@ class Survey:
             text = canonical.text(architecture)
             if text not in self._seen:
                 self._seen.add(text)
-                pieces = self._looked(architecture, [])
-                new = (pieces is not None and self._new) or new
+                views = self._looked(architecture, [])
+                new = (views is not None and self._new) or new
         return new
 
-    def _looked(self, architecture: Any, frames: list[Frame]) -> list[Piece] | None:
+    def _looked(self, architecture: Any, frames: list[Frame]) -> list[TensorView] | None:
         """The tensors of a network, noted; the calls that built it are added to `frames`. None if it doesn't build."""
         self._seen.add(canonical.text(architecture))
         prefix = "" if self._split is None else self._split.prefix(architecture)
         self.builds += 1
         try:
-            pieces = shapes_of(architecture, self._inputs, self._outputs, prefix, frames)
+            views = shapes_of(architecture, self._inputs, self._outputs, prefix, frames)
         except SpaceError as error:
             self._failed = error  # Options that don't go together on these inputs.
             return None
         self._new = False
-        for piece in pieces:
-            self._note(piece, architecture)
-        return pieces
+        for view in views:
+            self._note(view, architecture)
+        return views
 
-    def _note(self, piece: Piece, architecture: Any) -> None:
-        self._alone = self._alone or piece.alone
-        known = self.shapes.get(piece.key, ())
-        self.shapes[piece.key] = piece.larger(known)
-        self._new = self._new or self.shapes[piece.key] != known
-        if piece.kernel:
-            self.kernels.setdefault(piece.key, set()).add(piece.shape[2:])
-            sizes = self._sizes.setdefault(_place(piece.key), set())
-            self._new = self._new or piece.shape[2:] not in sizes
-            sizes.add(piece.shape[2:])
-        size = prod(piece.shape)
-        if size > self.origins.get(piece.key, (None, -1))[1]:
-            self.origins[piece.key] = (architecture, size)
+    def _note(self, view: TensorView, architecture: Any) -> None:
+        self._alone = self._alone or view.alone
+        known = self.shapes.get(view.key, ())
+        self.shapes[view.key] = view.larger(known)
+        self._new = self._new or self.shapes[view.key] != known
+        if view.kernel:
+            self.kernels.setdefault(view.key, set()).add(view.shape[2:])
+            sizes = self._sizes.setdefault(_place(view.key), set())
+            self._new = self._new or view.shape[2:] not in sizes
+            sizes.add(view.shape[2:])
+        size = prod(view.shape)
+        if size > self.origins.get(view.key, (None, -1))[1]:
+            self.origins[view.key] = (architecture, size)
 
 
 def _place(key: str) -> str:

@@ -87,7 +87,7 @@ def test_a_supernet_is_opened(folder: Path) -> None:
     assert about["done"] == 6 and "identity" not in about
     found = supernet.store.tensor("[network]>stem[patchify,patch=2]:0/weight")
     assert found is not None and found.shape == (8, 1, 2, 2)
-    assert not any("kernel=3" in key for key in supernet.store.pieces if "[conv" in key)
+    assert not any("kernel=3" in key for key in supernet.store.views if "[conv" in key)
 
 
 def test_keys_lose_the_settings_that_were_at_their_defaults_alone() -> None:

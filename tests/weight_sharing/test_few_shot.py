@@ -22,7 +22,7 @@ def space_of(mixer, width=8, count=1, channel_mixer=None):
 
 
 def options_of(supernet):
-    return {key.partition(SEPARATOR)[0] for key in supernet.store.pieces}
+    return {key.partition(SEPARATOR)[0] for key in supernet.store.views}
 
 
 class TestSplitByKind(SupernetConformance):
@@ -96,7 +96,7 @@ def test_state_dicts_of_split_supernets_load():
     assert torch.equal(outputs(first, first.smallest(), x), outputs(second, first.smallest(), x))
     sizes = {
         key.partition(SEPARATOR)[0]: first.store.tensor(key).shape[0]
-        for key in first.store.pieces
+        for key in first.store.views
         if key.endswith(":weight") and "[batch" in key
     }
     assert sizes == {"stages/0/width=0": 8, "stages/0/width=1": 12}

@@ -44,11 +44,11 @@ def union(architectures, inputs):
     found = {}
     for architecture in architectures:
         try:
-            pieces = shapes_of(architecture, inputs, OUTPUTS)
+            views = shapes_of(architecture, inputs, OUTPUTS)
         except SpaceError:
             continue  # Options that don't go together on these inputs.
-        for piece in pieces:
-            found[piece.key] = piece.larger(found.get(piece.key, ()))
+        for view in views:
+            found[view.key] = view.larger(found.get(view.key, ()))
     return found
 
 
@@ -104,8 +104,8 @@ def test_paths_need_more_than_every_pair(no_covering, monkeypatch, inputs, split
     for seed in range(100):
         architecture = space.sample(seed)
         prefix = divided.prefix(architecture) if divided else ""
-        for piece in shapes_of(architecture, inputs, OUTPUTS, prefix):
-            assert piece.larger(learnt.shapes[piece.key]) == learnt.shapes[piece.key], piece.key
+        for view in shapes_of(architecture, inputs, OUTPUTS, prefix):
+            assert view.larger(learnt.shapes[view.key]) == learnt.shapes[view.key], view.key
 
 
 @pytest.mark.parametrize("name", READY)
