@@ -24,7 +24,7 @@ def test_networks_and_recipes_are_searched_together(archfront: Any, tmp_path: Pa
     assert done.json["evaluations"] == {"ok": 4}
     found = recipes(archfront, range(4))
     assert len({recipe["lr"] for recipe in found}) > 1
-    assert all(1e-4 <= recipe["lr"] <= 1e-2 and recipe["momentum"] is None for recipe in found)
+    assert all(1e-4 <= recipe["lr"] <= 1e-2 and recipe.get("momentum") is None for recipe in found)
 
     shown = archfront("show", "joint", 1).out.splitlines()[-1]
     assert shown == f"  recipe: recipe/partial optimizer={found[1]['optimizer']}, lr={found[1]['lr']}"

@@ -89,7 +89,7 @@ def test_blocks_have_the_same_weights_whatever_wires_them():
         if name != "together":
             block = Block(DepthwiseConv(3), channel_mixer=None)
             supernet.activate(Network(Conv3x3Stem(stride=1), (Stage(16, (block,) * 3, None, wiring),)))
-            keys[name] = {piece.key for piece in supernet.pieces if "wiring" not in piece.key}
+            keys[name] = {view.key for view in supernet.views if "wiring" not in view.key}
     assert all(found == keys["chain"] for found in keys.values())
 
 
