@@ -37,7 +37,7 @@ LIMITS: dict[str, dict[str, Any]] = {
     "ppo": {"tells": 2000},
     "optuna:random": {"learns": False, "tells": 1000},
     "optuna:tpe": {"tells": 1000, "steps": 16, "settings": {"n_startup_trials": 5}},
-    "optuna:gp": {"tells": 20, "steps": 10, "seeds": 2, "settings": {"n_startup_trials": 6}},
+    "optuna:gp": {"tells": 80, "steps": 10, "seeds": 2, "settings": {"n_startup_trials": 6}},
     "optuna:nsga2": {"tells": 1000, "steps": 24, "settings": {"population_size": 8}},
     "optuna:nsga3": {"tells": 2000, "settings": {"population_size": 8}},
     "optuna:cmaes": {"tells": 2000},
