@@ -127,7 +127,7 @@ class Registry(Generic[T]):
             package = importlib.import_module(self._package)
             for found in pkgutil.walk_packages(getattr(package, "__path__", []), self._package + "."):
                 name = found.name.removeprefix(self._package + ".")
-                # A conformance suite registers nothing, and what is there already need not be looked for.
+                # A conformance suite registers nothing.
                 if not name.endswith("testing"):
                     self._try(name, found.name, functools.partial(importlib.import_module, found.name))
         for point in self._points():

@@ -115,5 +115,5 @@ def test_a_width_that_nobody_said_is_asked_for() -> None:
     assert inner == Site((16, 4, 4), None, 2, 5) and inner.wide(32).shape == (32, 4, 4)
 
 
-def test_cells_are_numbered_too() -> None:
+def test_cells_count_as_blocks() -> None:
     assert get_space("cell201").sample(0).layers() == 15
