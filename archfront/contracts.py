@@ -14,10 +14,26 @@ from typing import Any, Literal
 Direction = Literal["max", "min"]
 Kind = Literal["measured", "predicted"]
 
+TASK_METRICS: dict[str, tuple[Direction, str, str]] = {
+    "accuracy": ("max", "fraction", "share of examples (tokens) whose most probable class is the right one"),
+    "balanced_accuracy": ("max", "fraction", "accuracy of each class, averaged over the classes"),
+    "loss": ("min", "nats", "mean loss of the task: cross-entropy, or squared error"),
+    "mean_average_precision": ("max", "fraction", "average precision of each class of several, averaged over classes"),
+    "f1": ("max", "fraction", "harmonic mean of precision and recall of each class, averaged over classes"),
+    "perplexity": ("min", "", "exponential of the mean cross-entropy of a token"),
+    "miou": ("max", "fraction", "intersection over union of the pixels of each class, averaged over classes"),
+    "pixel_accuracy": ("max", "fraction", "share of pixels whose most probable class is the right one"),
+    "mae": ("min", "", "mean absolute error, in units of the target"),
+    "mse": ("min", "", "mean squared error, in squared units of the target"),
+    "r2": ("max", "", "coefficient of determination: 1 less the share of the variance that is left"),
+}
+"""What tasks measure: direction, unit, meaning on the validation split, which selection uses."""
 METRICS: dict[str, tuple[Direction, str, str]] = {
-    "accuracy": ("max", "fraction", "top-1 accuracy on the validation split, which selection uses"),
-    "test_accuracy": ("max", "fraction", "top-1 accuracy on the untouched test split, which reports use"),
-    "loss": ("min", "nats", "cross-entropy on the validation split"),
+    **TASK_METRICS,
+    **{
+        f"test_{name}": (direction, unit, f"{text}; on the untouched test split, which reports use")
+        for name, (direction, unit, text) in TASK_METRICS.items()
+    },
     "params": ("min", "", "trainable parameters"),
     "macs": ("min", "", "multiply-accumulates of one forward pass of one input"),
     "activations": ("min", "", "elements of the outputs of all convolutions, linear layers and matrix products"),

@@ -96,10 +96,15 @@ class Plan:
 
 
 class Experiment:
-    """What a process makes from a plan when it first needs it: data set, space, evaluators, context."""
+    """What a process makes from a plan when it first needs it: data set, space, evaluators, context.
+
+    A plan without objectives gets those of its evaluator on its data.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        if not plan.objectives:
+            self.plan = replace(plan, objectives=self.main_for(()).objectives()).qualified()
 
     @functools.cached_property
     def data(self) -> Any:
@@ -131,12 +136,12 @@ class Experiment:
             # Rows that the evaluator averages are one candidate.
             repeats = plan.evaluator_settings.get("repeats", "error")
             return TableSpace.load(plan.space.removeprefix("table:"), plan.decisions, plan.where, repeats)
-        from search_spaces.spaces import default_space, get_space
+        from search_spaces.spaces import get_space
 
         if not plan.space:
             if self.data is None:
                 raise WrongUse("say what to search: --space NAME ('archfront spaces' lists them), or --data")
-            space: Any = default_space(self.data.inputs, self.data.train.size)
+            space: Any = get_space(self.data.space, self.data.inputs, self.data.train.size)
         elif self.data is None:
             space = get_space(plan.space)
         else:
@@ -170,7 +175,11 @@ class Experiment:
     def main_for(self, metrics: Sequence[str]) -> Evaluator:
         """The evaluator that does the main work, in a search that wants these metrics."""
         plan = self.plan
-        return create(plan.evaluator, plan.evaluator_settings).narrowed(metrics, plan.where if self._of_table else None)
+        found = create(plan.evaluator, plan.evaluator_settings).narrowed(
+            metrics, plan.where if self._of_table else None
+        )
+        found.suit(self.data)
+        return found
 
     @functools.cached_property
     def evaluators(self) -> dict[str, Evaluator]:

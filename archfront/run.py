@@ -48,13 +48,13 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
         raise WrongUse("a search needs a budget: --evaluations N, --minutes M, or both")
     launcher_class, launcher_settings = _launcher(order)
     plan = order.plan.qualified()
-    if not plan.objectives:
-        raise WrongUse("a search needs an objective; say, for example, --objective accuracy --objective latency_ms")
     database = _existing(order.url)
     known = _known(database, order.study)
     folder = (database or Database.planned(order.url)).folder / order.study
-    plan = replace(plan, folder=str(folder))
-    experiment = Experiment(plan)
+    experiment = Experiment(replace(plan, folder=str(folder)))
+    plan = experiment.plan
+    if not plan.objectives:
+        raise WrongUse("a search needs an objective; say, for example, --objective accuracy --objective latency_ms")
     controller = make_controller(order, experiment)
     experiment.check()
     controller.set_epochs(experiment.epochs)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from sqlalchemy.exc import OperationalError
 
-from archfront.contracts import Evaluation, Proposal, Status, judged
+from archfront.contracts import Evaluation, Objective, Proposal, Status, judged
 from archfront.launchers.base import Done, Job, Launcher
 from archfront.study import Point, Recorded, Study, StudyWriter
 from controllers.base import Controller
@@ -70,6 +70,7 @@ class Progress:
     last: Evaluation | None = None
     ended: str = ""
     notes: list[str] = field(default_factory=list)
+    objectives: tuple[Objective, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -141,7 +142,7 @@ class Search:
         self.controller = controller
         self.evaluators = evaluators
         self.launcher = launcher
-        self.progress = Progress(budget)
+        self.progress = Progress(budget, objectives=study.objectives)
         self._listener: Listener = listener or (lambda progress: None)
         self._open: dict[int, _Open] = {}
         self._checkpoints: dict[str, tuple[int, str]] = {}

@@ -84,9 +84,10 @@ class Settings(BaseModel):
         }
 
     def order(self) -> Order:
-        """What to search, with the defaults filled in: by training, on digits, for accuracy and latency.
+        """What to search, with the defaults filled in: by training, on digits.
 
-        Data, a space and objectives that aren't named are the evaluator's own, where it brings some.
+        Data and a space that aren't named are the evaluator's own, where it brings some; objectives that aren't
+        named depend on the data, and are filled in when they are loaded.
         """
         evaluator = self.evaluator.name or "training"
         name, argument = parse(evaluator)
@@ -104,7 +105,7 @@ class Settings(BaseModel):
                 evaluator=evaluator,
                 evaluator_settings=self.evaluator.settings,
                 device=self.device,
-                objectives=tuple(self.objectives) or kind.default_objectives,
+                objectives=tuple(self.objectives),
                 constraints=tuple(self.constraints),
                 seed=self.seed,
                 threads=self.threads,

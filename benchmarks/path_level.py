@@ -138,7 +138,7 @@ def weights(arguments: argparse.Namespace, seed: int) -> Path:
 
 def kept(arguments: argparse.Namespace, data: DataSet) -> list[dict[str, Any]]:
     """How far each child's outputs are from its trained parent's before it is trained, on real images."""
-    images = data.normalized(data.validation.images[:IMAGES])
+    images = data.prepared(data.validation.inputs[:IMAGES])
     found = []
     for seed in range(arguments.seeds):
         first, _ = checkpoints.load(weights(arguments, seed))

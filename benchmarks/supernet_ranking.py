@@ -149,8 +149,8 @@ def made(
 
 def scores(supernet: Supernet, dataset: DataSet, architectures: Sequence[Any]) -> dict[str, dict[str, float]]:
     """Accuracy and loss on the validation pictures with inherited weights, by digest."""
-    images = dataset.normalized(dataset.train.images[:RECALIBRATION])
-    wanted, labels = dataset.normalized(dataset.validation.images), dataset.validation.labels
+    images = dataset.prepared(dataset.train.inputs[:RECALIBRATION])
+    wanted, labels = dataset.prepared(dataset.validation.inputs[:]), dataset.validation.targets
     found: dict[str, dict[str, float]] = {}
     for architecture in architectures:
         supernet.activate(architecture)

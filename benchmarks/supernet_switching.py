@@ -95,12 +95,12 @@ class _Alone:
 
     def __init__(self, network: nn.Module, lesson: Lesson, batch: Batch) -> None:
         self.network, self.batch = network.train(), batch
-        self.targets = batch.labels if lesson.teacher == "labels" else torch.full((len(batch.labels), 10), 0.1)
+        self.targets = batch.targets if lesson.teacher == "labels" else torch.full((len(batch.targets), 10), 0.1)
         self.optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, foreach=True)
 
     def step(self) -> None:
         self.optimizer.zero_grad(set_to_none=True)
-        nn.functional.cross_entropy(self.network(self.batch.images), self.targets).backward()
+        nn.functional.cross_entropy(self.network(self.batch.inputs), self.targets).backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
 

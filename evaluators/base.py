@@ -44,7 +44,7 @@ class Evaluator(ABC):
     recipe of their own (`topologies.Trained`) are trained by it. `self_contained` says that all that is known of a
     candidate comes from this evaluator: nothing is counted or measured beside it, `latency_ms` is its metric of that
     name instead of the latency on the search's device, and whether constraints can be met is not tried beforehand.
-    `default_objectives` are sought where a search names no objectives.
+    `default_objectives` are sought where a search names no objectives (see `objectives`).
     """
 
     name: ClassVar[str] = ""
@@ -73,6 +73,14 @@ class Evaluator(ABC):
     def supernet_folder(cls, settings: Mapping[str, Any]) -> str:
         """The folder of the supernet whose weights candidates are judged with; empty where there is none."""
         return ""
+
+    def objectives(self) -> tuple[str, ...]:
+        """What is sought where a search names no objectives; asked for after `suit`."""
+        return self.default_objectives
+
+    def suit(self, data: Any) -> None:
+        """Look at the data set (None: there is none) before anything else, as metrics may depend on its task."""
+        return None
 
     def narrowed(self, metrics: Sequence[str], where: str | None = None) -> "Evaluator":
         """What a search that wants these metrics uses in place of this one, where it has many more than those.

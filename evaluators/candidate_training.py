@@ -10,21 +10,18 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from archfront.contracts import Artifact, Context, Metric, Proposal, Provenance, WrongUse
 from evaluators import checkpoints
 from evaluators.augmentation import augmented
 from evaluators.base import Diverged
-from evaluators.datasets import Augmentation, DataSet, Split
-from evaluators.intervals import accuracy
+from evaluators.datasets import Augmentation, DataSet, Feed, laid_out
 from evaluators.recipes.training import Recipe
+from evaluators.tested import EVALUATION_BATCH, tested
 from hardware_profiles import quiet
 from search_spaces import canonical
 from search_spaces.errors import SpaceError
 from search_spaces.training_protocols import Following
-
-EVALUATION_BATCH = 256
 
 
 @dataclass
@@ -48,9 +45,8 @@ class Training:
         self.model = self.model.to(self.device, memory_format=torch.channels_last)
         self.optimizer = optimizer_for(self.model, self.recipe)
         self.following = Following(self.model)
-        self.images = self.dataset.normalized(self.dataset.train.images).to(self.device)
-        self.labels = self.dataset.train.labels.to(self.device)
-        # Batches of equal size; the few pictures left over in an epoch are others in the next one.
+        self.feed = Feed(self.dataset, self.dataset.train, self.device)
+        # Batches of equal size; the few examples left over in an epoch are others in the next one.
         self.batch = min(self.recipe.batch_size, self.dataset.train.size)
         self.batches = self.dataset.train.size // self.batch
         self.half = torch.bfloat16 if self.device == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
@@ -93,7 +89,7 @@ class Training:
             with quiet.training_step():
                 lr = self.recipe.lr_at(epoch * self.batches + number, steps)
                 self.following.tell((epoch * self.batches + number) / steps)
-                loss = self._step(self.images[chosen], self.labels[chosen], lr, generator)
+                loss = self._step(*self.feed.take(chosen), lr, generator)
             total += loss
             self._check_time(epoch)
             # Reading the loss waits for a GPU, so there it is read once an epoch.
@@ -102,18 +98,18 @@ class Training:
         if not isfinite(total.item()):
             raise Diverged(f"the training loss is no longer finite in epoch {epoch + 1}; lower lr={self.recipe.lr:g}")
 
-    def _step(self, images: Tensor, labels: Tensor, lr: float, generator: torch.Generator) -> Tensor:
+    def _step(self, inputs: Tensor, targets: Tensor, lr: float, generator: torch.Generator) -> Tensor:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         kind: Augmentation = (
             self.dataset.augmentation if self.recipe.augmentation == "auto" else self.recipe.augmentation
         )
         with torch.autocast(self.device, dtype=self.half, enabled=self.device == "cuda"):
-            batch = augmented(images, kind, generator).contiguous(memory_format=torch.channels_last)
+            batch = laid_out(augmented(inputs, kind, generator))
             outputs = self.model(batch)
 
         def criterion(found: Tensor) -> Tensor:
-            return functional.cross_entropy(found.float(), labels, label_smoothing=self.recipe.label_smoothing)
+            return self.dataset.task.loss(found.float(), targets, self.recipe.label_smoothing)
 
         loss = self.following.with_losses(criterion(outputs), criterion)
         self.optimizer.zero_grad(set_to_none=True)
@@ -131,11 +127,7 @@ class Training:
             raise TimeoutError(f"training took longer than {limit:g} s and was stopped in epoch {epoch + 1}")
 
     def measured(self, epochs: int) -> tuple[Metric, ...]:
-        """The metrics of the trained network, each accuracy with its 95 % interval."""
-        correct, loss = self._tested(self.dataset.validation)
-        test_correct, _ = self._tested(self.dataset.test)
-        if not isfinite(loss):
-            raise Diverged("the validation loss isn't finite; lower the learning rate")
+        """The task's measures of the trained network on validation and on test data."""
         recipe = sha256(str(canonical.to_json(self.recipe)).encode()).hexdigest()[:8]
         provenance = Provenance(
             device="" if self.device == "cpu" else torch.cuda.get_device_name(),
@@ -146,25 +138,13 @@ class Training:
             protocol=f"epochs={epochs} recipe={recipe} data={self.dataset.sha256[:8]} seed={self.context.seed}"
             + "".join(f" {key}={value[:8]}" for key, value in self.origin.items()),
         )
-        return (
-            accuracy("accuracy", correct, self.dataset.validation.size, provenance),
-            accuracy("test_accuracy", test_correct, self.dataset.test.size, provenance),
-            Metric("loss", loss, "nats", provenance=provenance),
-        )
-
-    def _tested(self, split: Split) -> tuple[int, float]:
-        """The number of pictures classified correctly, and the mean cross-entropy."""
-        self.model.eval()
-        correct, total = 0, 0.0
-        with torch.inference_mode():
-            for start in range(0, split.size, EVALUATION_BATCH):
-                images = self.dataset.normalized(split.images[start : start + EVALUATION_BATCH]).to(self.device)
-                labels = split.labels[start : start + EVALUATION_BATCH].to(self.device)
-                with quiet.training_step():
-                    outputs = self.model(images).float()
-                correct += int((outputs.argmax(1) == labels).sum())
-                total += float(functional.cross_entropy(outputs, labels, reduction="sum"))
-        return correct, total / split.size
+        found = []
+        for prefix, split in (("", self.dataset.validation), ("test_", self.dataset.test)):
+            batches = Feed(self.dataset, split, self.device).batches(EVALUATION_BATCH)
+            found += tested(self.model, batches, self.dataset.task).metrics(provenance, prefix)
+        if not all(isfinite(metric.value) for metric in found):
+            raise Diverged("the validation loss isn't finite; lower the learning rate")
+        return tuple(found)
 
     def saved(self, epochs: int) -> tuple[Artifact, ...]:
         """The weights as an artifact; below the full number of epochs the optimizer's state, too, to go on from."""

@@ -13,7 +13,7 @@ from search_spaces.counting import EXAMPLES, TRACED, count
 class CostEvaluator(Evaluator):
     """params, macs and activations, counted on the network in its searched form.
 
-    Where they depend on the data, as in networks with routing, they are means over the same few training pictures for
+    Where they depend on the data, as in networks with routing, they are means over the same few training examples for
     all candidates, with their spread as summary; without data, over random ones, and the protocol says so.
     """
 
@@ -26,9 +26,8 @@ class CostEvaluator(Evaluator):
         return ("params", "macs", "activations")
 
     def evaluate(self, proposal: Proposal, context: Context) -> Evaluation:
-        channels, height, width = context.inputs
         # On the CPU, not the meta device: there is no tracing convolutions there, nor running them on examples.
-        model = build(proposal.architecture, (channels, height, width), context.outputs, seed=0)
+        model = build(proposal.architecture, context.inputs, context.outputs, seed=0)
         found = count(model, context.inputs, examples(context))
         provenance = Provenance() if found.how == TRACED else Provenance(protocol=found.how)
 
@@ -44,8 +43,8 @@ class CostEvaluator(Evaluator):
 
 
 def examples(context: Context) -> torch.Tensor | None:
-    """A few training pictures from all over the data set, as a network takes them; None without data."""
+    """A few training examples from all over the data set, as a network takes them; None without data."""
     if not isinstance(context.data, DataSet):
         return None
-    images = context.data.train.images
-    return context.data.normalized(images[:: max(1, len(images) // EXAMPLES)][:EXAMPLES])
+    inputs = context.data.train.inputs
+    return context.data.prepared(inputs[:: max(1, len(inputs) // EXAMPLES)][:EXAMPLES])

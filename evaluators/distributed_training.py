@@ -27,7 +27,7 @@ STORE_BYTES = 80 * 2**20
 
 
 class WorkerTraining(SupernetTraining):
-    """One worker's part of a training, within a process group: every `workers`-th picture of a batch.
+    """One worker's part of a training, within a process group: every `workers`-th example of a batch.
 
     All workers draw the same networks in a step, and their gradients are averaged before they are clipped, so that
     weights and the optimizer's state stay equal everywhere. DistributedDataParallel isn't used for it: a step passes
@@ -92,7 +92,7 @@ class WorkerTraining(SupernetTraining):
 
 def _share(batch: Batch, rank: int, workers: int) -> Batch:
     held = None if batch.held_out is None else _share(batch.held_out, rank, workers)
-    return Batch(batch.images[rank::workers], batch.labels[rank::workers], held)
+    return batch._replace(inputs=batch.inputs[rank::workers], targets=batch.targets[rank::workers], held_out=held)
 
 
 def run_distributed(

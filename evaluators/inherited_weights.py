@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from archfront.contracts import WrongUse
 from evaluators import checkpoints
-from evaluators.datasets import DataSet
+from evaluators.datasets import DataSet, laid_out
 from evaluators.supernet_training import STEM, load_supernet, train_digest
 from search_spaces.weight_sharing import Supernet, recalibrate
 
@@ -100,7 +100,7 @@ def check_data(about: dict[str, Any], folder: str | Path, data: DataSet) -> None
 def recalibration_batches(data: DataSet, images: int, batch_size: int, device: str) -> list[Tensor]:
     """The same training pictures whenever asked, normalized; the last batch is never a single picture."""
     order = torch.randperm(data.train.size, generator=torch.Generator().manual_seed(0))[:images]
-    chosen = data.normalized(data.train.images[order]).to(device, memory_format=torch.channels_last)
+    chosen = laid_out(data.prepared(data.train.inputs[order])).to(device)
     batches = list(chosen.split(batch_size))
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]

@@ -43,7 +43,6 @@ class LatencyEvaluator(Evaluator):
         from search_spaces.building import build
         from search_spaces.deployment import deployed
 
-        channels, height, width = context.inputs
-        model = deployed(build(proposal.architecture, (channels, height, width), context.outputs, seed=context.seed))
+        model = deployed(build(proposal.architecture, context.inputs, context.outputs, seed=context.seed))
         found = measure(model, context.inputs, self.profile, self._timer, context.timeout_s)
         return Evaluation(proposal, Status.OK, metrics=found.metrics())

@@ -7,35 +7,32 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from archfront.contracts import Artifact, Context, Evaluation, Metric, Proposal, Provenance, WrongUse
 from evaluators import checkpoints
 from evaluators.base import EVALUATORS, Evaluator
 from evaluators.candidate_training import threads_set, training_device
-from evaluators.datasets import DataSet, Split
+from evaluators.datasets import DataSet, Feed
 from evaluators.inherited_weights import BATCH, IMAGES, InheritedWeights, about_supernet
-from evaluators.intervals import accuracy
-from hardware_profiles import quiet
+from evaluators.tasks import Task
+from evaluators.tasks.classification import Classification
+from evaluators.tested import EVALUATION_BATCH, tested
 from search_spaces import canonical
-
-EVALUATION_BATCH = 256
 
 
 @EVALUATORS.register("supernet", source="Understanding and Simplifying One-Shot Architecture Search")
 class SupernetEvaluator(Evaluator):
-    """Accuracy and loss on validation data, and test_accuracy, with weights inherited from a supernet.
+    """The task's measures on validation and test data, with weights inherited from a supernet.
 
     `folder` is where `archfront supernet train` left the supernet. Before a network is tested, its batch
     normalization statistics are set to those that it has on `images` training pictures, `batch_size` at a time;
-    networks without batch normalization need none. `test=False` leaves test_accuracy out. `keep=True` leaves each
+    networks without batch normalization need none. `test=False` leaves the test data out. `keep=True` leaves each
     network's weights behind, as a training does. `device` is "cpu", "cuda" or "auto". Results are a function of the
     architecture alone; the seed plays no part.
     """
 
     name = "supernet"
     argument = "folder"
-    default_objectives = ("accuracy", "latency_ms")
 
     def __init__(
         self,
@@ -55,7 +52,8 @@ class SupernetEvaluator(Evaluator):
         self._device = training_device(device)
         self.resource = "gpu" if self._device == "cuda" else "cpu"
         self._source: InheritedWeights | None = None
-        self._splits: dict[str, list[tuple[torch.Tensor, torch.Tensor]]] = {}
+        self._splits: dict[str, Feed] = {}
+        self._task: Task | type[Task] = Classification
 
     @classmethod
     def brings(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,8 +65,15 @@ class SupernetEvaluator(Evaluator):
     def supernet_folder(cls, settings: Mapping[str, Any]) -> str:
         return str(settings.get("folder", ""))
 
+    def suit(self, data: Any) -> None:
+        self._task = getattr(data, "task", None) or Classification
+
+    def objectives(self) -> tuple[str, ...]:
+        return (self._task.measures[0], "latency_ms")
+
     def metrics(self) -> tuple[str, ...]:
-        return ("accuracy", "test_accuracy", "loss") if self._test else ("accuracy", "loss")
+        measures = self._task.measures
+        return (*measures, *(f"test_{name}" for name in measures if self._test))
 
     @property
     def source(self) -> InheritedWeights:
@@ -85,34 +90,21 @@ class SupernetEvaluator(Evaluator):
             if not isinstance(context.data, DataSet):
                 raise WrongUse("the evaluator 'supernet' needs the supernet's data set; leave --data and --space out")
             self._source = InheritedWeights(self._folder, context.data, self._device, self._images, self._batch)
-            self._splits["validation"] = self._batches(context.data, context.data.validation)
+            self._splits[""] = Feed(context.data, context.data.validation, self._device)
             if self._test:
-                self._splits["test"] = self._batches(context.data, context.data.test)
-
-    def _batches(self, data: DataSet, split: Split) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        images = data.normalized(split.images).to(self._device, memory_format=torch.channels_last)
-        return list(
-            zip(images.split(EVALUATION_BATCH), split.labels.to(self._device).split(EVALUATION_BATCH), strict=True)
-        )
+                self._splits["test_"] = Feed(context.data, context.data.test, self._device)
 
     def evaluate(self, proposal: Proposal, context: Context) -> Evaluation:
         started = time.monotonic()
         self.prepare(context)
         with threads_set(context.threads), self.source.active(proposal.architecture) as supernet:
-            metrics = []
-            for name, batches in self._splits.items():
-                correct, loss, total = tested(supernet.network, batches)
-                metrics += self._metrics(name, correct, loss, total, context)
-                if context.timeout_s is not None and time.monotonic() - started > context.timeout_s:
-                    raise TimeoutError(f"testing took longer than {context.timeout_s:g} s")
+            metrics: list[Metric] = []
+            until = None if context.timeout_s is None else started + context.timeout_s
+            for prefix, feed in self._splits.items():
+                tally = tested(supernet.network, feed.batches(EVALUATION_BATCH), context.data.task, until)
+                metrics += tally.metrics(self._provenance(context), prefix)
             left = self._left(supernet.network, proposal, context) if self._keep else ()
         return Evaluation(proposal, metrics=tuple(metrics), artifacts=left)
-
-    def _metrics(self, split: str, correct: int, loss: float, total: int, context: Context) -> list[Metric]:
-        how = self._provenance(context)
-        if split == "test":
-            return [accuracy("test_accuracy", correct, total, how)]
-        return [accuracy("accuracy", correct, total, how), Metric("loss", loss, "nats", provenance=how)]
 
     def _provenance(self, context: Context) -> Provenance:
         words = ["inherited weights", f"supernet={self.source.sha256[:8]}", f"recalibrated={self._images} images"]
@@ -135,16 +127,3 @@ class SupernetEvaluator(Evaluator):
         }
         path = checkpoints.save(context.folder, f"{proposal.digest}-inherited", network.state_dict(), about)
         return (checkpoints.artifact(context.folder, path, "weights"),)
-
-
-def tested(network: nn.Module, batches: list[tuple[torch.Tensor, torch.Tensor]]) -> tuple[int, float, int]:
-    """Of a network in evaluation mode: pictures classified correctly, mean cross-entropy, and how many there were."""
-    correct, loss, total = 0, 0.0, 0
-    with torch.no_grad():
-        for images, labels in batches:
-            with quiet.training_step():
-                outputs = network(images).float()
-            correct += int((outputs.argmax(1) == labels).sum())
-            loss += float(functional.cross_entropy(outputs, labels, reduction="sum"))
-            total += len(labels)
-    return correct, loss / total, total

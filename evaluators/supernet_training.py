@@ -12,14 +12,14 @@ from random import Random
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from archfront.contracts import WrongUse
 from evaluators import checkpoints
 from evaluators.augmentation import augmented
 from evaluators.base import Diverged
 from evaluators.candidate_training import optimizer_for
-from evaluators.datasets import Augmentation, DataSet
+from evaluators.datasets import Augmentation, DataSet, Feed, laid_out
 from evaluators.recipes.training import Recipe
 from hardware_profiles import quiet
 from search_spaces import canonical
@@ -100,11 +100,10 @@ class SupernetTraining:
         order = torch.randperm(size, generator=self._generator("held out"))
         kept = round(size * self.method.held_out)
         self._held, self._taught = order[:kept], order[kept:].sort().values
-        self.images = self.dataset.normalized(self.dataset.train.images).to(self.device)
-        self.labels = self.dataset.train.labels.to(self.device)
+        self.feed = Feed(self.dataset, self.dataset.train, self.device)
         self.batch = min(self.recipe.batch_size, len(self._taught))
         if self.batch < 2:
-            raise WrongUse(f"{size} training pictures are too few to train a supernet")
+            raise WrongUse(f"{size} training examples are too few to train a supernet")
         self.batches = len(self._taught) // self.batch
 
     def _seed(self, purpose: str) -> int:
@@ -189,20 +188,21 @@ class SupernetTraining:
         kind: Augmentation = (
             self.dataset.augmentation if self.recipe.augmentation == "auto" else self.recipe.augmentation
         )
-        chosen = chosen.to(self.device)
-        images = augmented(self.images[chosen], kind, self._generator(f"{purpose} pictures {number}"))
-        return Batch(images.contiguous(memory_format=torch.channels_last), self.labels[chosen], held)
+        inputs, targets = self.feed.take(chosen)
+        inputs = augmented(inputs, kind, self._generator(f"{purpose} pictures {number}"))
+        task = self.dataset.task
+        return Batch(laid_out(inputs), targets, held, task.loss, task.distance)
 
     def progress(self, seconds: float) -> TrainingProgress:
         """How the training stands; nothing of it changes by asking."""
-        images, labels = self.images[self._taught[:LOOK]], self.labels[self._taught[:LOOK]]
+        inputs, targets = self.feed.take(self._taught[:LOOK])
         before, training = self.supernet.architecture, self.supernet.training
         losses = []
         for architecture in (self.supernet.smallest(), self.supernet.largest(), self.supernet.space.sample(self.seed)):
             self.supernet.activate(architecture)
-            with quiet.training_step(), torch.no_grad(), recalibrate(self.supernet, [images]):
+            with quiet.training_step(), torch.no_grad(), recalibrate(self.supernet, [inputs]):
                 self.supernet.eval()
-                losses.append(float(nn.functional.cross_entropy(self.supernet(images), labels)))
+                losses.append(float(self.dataset.task.loss(self.supernet(inputs), targets)))
         self.supernet.activate(before)
         self.supernet.train(training)
         return TrainingProgress(self.done, self.steps, seconds, *losses)
@@ -269,9 +269,11 @@ class SupernetTraining:
 
 
 def train_digest(data: DataSet) -> str:
-    """Which pictures a data set trains on: a supernet must not be judged by any of them."""
-    digest = sha256(data.train.labels.numpy().tobytes())
-    digest.update(data.train.images.contiguous().numpy().data)
+    """Which examples a data set trains on: a supernet must not be judged by any of them."""
+    digest = sha256(data.train.targets[:].numpy().tobytes())
+    if not isinstance(data.train.inputs, Tensor):  # What is too large for memory is known by its hash and the split.
+        return sha256(f"{data.sha256} {digest.hexdigest()}".encode()).hexdigest()
+    digest.update(data.train.inputs.contiguous().numpy().data)
     return digest.hexdigest()
 
 

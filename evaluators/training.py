@@ -1,4 +1,4 @@
-"""Real training from scratch: the accuracy of a candidate, on validation data for selection and on test data."""
+"""Real training from scratch: how good a candidate is, on validation data for selection and on test data."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from archfront.contracts import Artifact, Context, Evaluation, Metric, Proposal, WrongUse
+from archfront.contracts import Artifact, Context, Evaluation, Metric, Objective, Proposal, WrongUse
 from evaluators import checkpoints
 from evaluators.base import EVALUATORS, Evaluator
 from evaluators.candidate_training import Training, seed_of, suffix, threads_set, training_device
@@ -21,6 +21,8 @@ from evaluators.intervals import over_runs
 from evaluators.parent_weights import from_parents
 from evaluators.recipe import default_recipe, own_recipe
 from evaluators.recipes.training import FIELDS, Recipe
+from evaluators.tasks import Task
+from evaluators.tasks.classification import Classification
 from search_spaces.building import build
 from search_spaces.errors import SpaceError, near
 from search_spaces.parts import without_recipe
@@ -33,12 +35,12 @@ PARENT = "parent"
 
 @EVALUATORS.register("training", source="Decoupled Weight Decay Regularization")
 class TrainingEvaluator(Evaluator):
-    """Trains the candidate from scratch: accuracy and loss on validation data, test_accuracy on untouched test data.
+    """Trains the candidate from scratch: the task's measures on validation data, and on untouched test data.
 
     Settings are the recipe's fields; those not given suit the data set (`default_recipe`). `device` is "cpu", "cuda",
     or "auto" (CUDA where there is one, with mixed precision). With `seeds` of 2 or more, each candidate is trained so
     many times, from the context's seed and those after it: metrics are means with the interval over the runs, and the
-    weights left are those of the run with the best validation accuracy. `inherit` is the folder of a supernet: the
+    weights left are those of the run that is best on validation data. `inherit` is the folder of a supernet: the
     candidate is then not trained from scratch but on from the weights that it has in there. With `inherit` "parent" it
     is trained on from the weights of a parent, wherever edits that leave the network's function as it was (see
     `search_spaces.edits`) lead from one to it, and from scratch elsewhere.
@@ -54,7 +56,6 @@ class TrainingEvaluator(Evaluator):
 
     name = "training"
     trains_by_recipe = True
-    default_objectives = ("accuracy", "latency_ms")
 
     def __init__(self, device: str = "auto", seeds: int = 1, inherit: str = "", **recipe: Any) -> None:
         for key in recipe:
@@ -70,6 +71,7 @@ class TrainingEvaluator(Evaluator):
         self._settings, self._seeds, self._inherit = recipe, seeds, inherit
         self._device = training_device(device)
         self._source: InheritedWeights | None = None
+        self._task: Task | type[Task] = Classification
         self.resource = "gpu" if self._device == "cuda" else "cpu"
 
     @classmethod
@@ -77,8 +79,14 @@ class TrainingEvaluator(Evaluator):
         """Data that needs no file."""
         return {"data": "digits"}
 
+    def suit(self, data: Any) -> None:
+        self._task = getattr(data, "task", None) or Classification
+
+    def objectives(self) -> tuple[str, ...]:
+        return (self._task.measures[0], "latency_ms")
+
     def metrics(self) -> tuple[str, ...]:
-        return ("accuracy", "test_accuracy", "loss")
+        return (*self._task.measures, *(f"test_{name}" for name in self._task.measures))
 
     def prepare(self, context: Context) -> None:
         if not isinstance(context.data, DataSet):
@@ -153,7 +161,8 @@ class TrainingEvaluator(Evaluator):
         for same in zip(*runs, strict=True):
             how = same[0].provenance
             metrics.append(over_runs(same, replace(how, protocol=f"{how.protocol} seeds={len(runs)}")))
-        best = max(range(len(runs)), key=lambda number: runs[number][0].value)
+        sought = Objective.parse(runs[0][0].name)
+        best = min(range(len(runs)), key=lambda number: sought.loss(runs[number][0].value))
         artifacts = list(left.pop(best))
         for others in left:
             if len(others) > 1:

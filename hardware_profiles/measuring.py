@@ -260,8 +260,9 @@ def convert(
     """The model converted for the runtime, and a file with inputs and PyTorch's outputs to check it by."""
     import torch
 
-    generator = torch.Generator().manual_seed(0)
-    example = torch.randn(profile.batch, *inputs, generator=generator)
+    from search_spaces.example_inputs import example_inputs
+
+    example = example_inputs(model, inputs, profile.batch)
     with torch.no_grad():
         outputs = model(example)
     path = runtime.convert(model, inputs, profile.batch, folder)

@@ -14,8 +14,9 @@ def build(architecture: Any, inputs: Shape, outputs: int, seed: int | None = Non
     """The network that `architecture` (a part of family "network") describes, in training mode, on the CPU.
 
     It takes (batch, *inputs), with inputs = (channels, height, width) for pictures, channels first in all cases, and
-    returns (batch, outputs). With a `seed` the initial weights depend on nothing else, and torch's global generator is
-    left as it was. Raises `SpaceError` with the path of the part that does not fit.
+    returns (batch, outputs), or what its head says. Where its stem takes numbers of tokens, inputs are (vocabulary,
+    length), and it takes int64 (batch, length). With a `seed` the initial weights depend on nothing else, and torch's
+    global generator is left as it was. Raises `SpaceError` with the path of the part that does not fit.
     """
     if not isinstance(architecture, Part) or architecture.family != "network":
         raise SpaceError(f"only a network can be built, not {type(architecture).__name__}", "architecture")
@@ -25,14 +26,14 @@ def build(architecture: Any, inputs: Shape, outputs: int, seed: int | None = Non
         raise SpaceError(
             f"takes inputs (channels, *sides), all 1 or more, and outputs >= 1, not {inputs} and {outputs}", "build"
         )
-    site = Site(tuple(inputs), outputs)
+    site = Site(tuple(inputs), outputs, inputs=tuple(inputs))
     check(architecture, site)
-    network: Any = architecture
-    if seed is None:
-        return network.build(site)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return network.build(site)
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(seed)
+        network: Any = architecture.build(site)  # type: ignore[attr-defined]
+    network.takes_ids = architecture.takes_ids()
+    return network
 
 
 def check(part: Any, site: Site, path: str = "") -> None:

@@ -23,6 +23,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from archfront.contracts import Summary
 from search_spaces.declarations import OPERATORS, Rule
+from search_spaces.example_inputs import example_inputs, no_inputs
 
 EXAMPLES = 16
 """On how many inputs a network is run whose path depends on them."""
@@ -56,25 +57,22 @@ def count(model: nn.Module, inputs: tuple[int, ...], examples: torch.Tensor | No
     """
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     params = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    dtype = torch.float32 if examples is None else examples.dtype
     training = model.training
     model.eval()
     try:
         with torch.no_grad():
-            found = _traced(model, torch.zeros((1, *inputs), device=device, dtype=dtype))
+            like = torch.empty(0, device=device)
+            nothing = no_inputs(model, inputs, like=like) if examples is None else torch.zeros_like(examples[:1])
+            found = _traced(model, nothing.to(device))
             if found is not None:
                 return Counted(params, *found)
-            given = _drawn(inputs) if examples is None else examples[:EXAMPLES]
+            given = example_inputs(model, inputs, EXAMPLES) if examples is None else examples[:EXAMPLES]
             costs = _measured(model, given.to(device))
     finally:
         model.train(training)
     macs, activations = ([cost[i] for cost in costs] for i in range(2))
     how = RANDOM if examples is None else MEASURED
     return Counted(params, _mean(macs), _mean(activations), _spread(macs), _spread(activations), how)
-
-
-def _drawn(inputs: tuple[int, ...]) -> torch.Tensor:
-    return torch.randn((EXAMPLES, *inputs), generator=torch.Generator().manual_seed(0))
 
 
 def _mean(values: list[float]) -> float:

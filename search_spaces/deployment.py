@@ -14,6 +14,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from search_spaces.example_inputs import example_inputs
 from search_spaces.neighbours import neighbours
 
 DROPPED: tuple[type, ...] = (
@@ -268,7 +269,7 @@ def unfolded(model: nn.Module, inputs: tuple[int, ...]) -> list[str]:
         handles.append(module.register_forward_pre_hook(uses.enter_norm if norm else uses.enter_layer))
         handles.append(module.register_forward_hook(uses.leave_norm if norm else uses.leave_layer))
     dtype = next((parameter.dtype for parameter in model.parameters()), torch.float32)
-    x = torch.randn(2, *inputs, generator=torch.Generator().manual_seed(0)).to(dtype)
+    x = example_inputs(model, inputs, 2, dtype=dtype)
     try:
         with torch.no_grad(), uses:
             result = model(x)

@@ -75,6 +75,13 @@ class Part:
         """The shape of what its module gives; that of its input unless said otherwise."""
         return site.shape
 
+    def takes_ids(self) -> bool:
+        """Whether its module takes numbers of tokens, int64 (batch, length), at a site of (vocabulary, length).
+
+        Asked of a network, which asks its stem.
+        """
+        return False
+
     def layers(self) -> int:
         """How many blocks it counts as, where blocks are numbered."""
         return 1

@@ -15,7 +15,7 @@ class Site:
     over the whole network from 0, that the part is or is inside of, `depth` how many blocks the network has; a block
     behind the last one, as a head, has `index == depth`. `condition` is the shape of a second input, which modules
     take as their second argument where there is one. `maps` are the shapes of all stages' maps where a neck or head
-    takes them.
+    takes them. `inputs` is the shape of the network's own inputs, whose sides a head for each position leads back to.
     """
 
     shape: Shape
@@ -24,6 +24,7 @@ class Site:
     depth: int = 1
     condition: Shape | None = None
     maps: tuple[Shape, ...] = ()
+    inputs: Shape = ()
 
     @property
     def channels(self) -> int:

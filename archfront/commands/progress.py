@@ -2,18 +2,18 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
 
 from archfront.commands.printing import duration, figure, front_table
+from archfront.contracts import METRICS, Objective
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from archfront.contracts import Objective
     from archfront.run import Order
     from archfront.search import Listener, Progress
 
@@ -25,13 +25,12 @@ ROWS = 20
 @contextmanager
 def listener(order: "Order", quiet: bool = False) -> "Iterator[Listener]":
     """What shows the search's progress, fit for where standard output goes to."""
-    objectives = order.plan.qualified().parsed_objectives
     if quiet:
         yield lambda progress: None
         return
     title = f"study '{order.study}' in {order.url}; Ctrl-C finishes what runs and stops, a second one stops at once"
     if not sys.stdout.isatty():
-        yield Lines(title, objectives)
+        yield Lines(title)
         return
     from rich.console import Console
     from rich.live import Live
@@ -42,7 +41,7 @@ def listener(order: "Order", quiet: bool = False) -> "Iterator[Listener]":
         latest[:] = [progress]
 
     def picture() -> "RenderableType":
-        return panel(latest[0], title, objectives) if latest else f"'{order.study}' is starting …"
+        return panel(latest[0], title) if latest else f"'{order.study}' is starting …"
 
     # The display draws itself from a thread of its own, so that the clock goes on during a long evaluation.
     with Live(console=Console(highlight=False), get_renderable=picture, refresh_per_second=4, transient=True):
@@ -52,9 +51,8 @@ def listener(order: "Order", quiet: bool = False) -> "Iterator[Listener]":
 class Lines:
     """Progress as plain lines: one every ten seconds, and one whenever the front changes, at most each second."""
 
-    def __init__(self, title: str, objectives: "tuple[Objective, ...]") -> None:
+    def __init__(self, title: str) -> None:
         self._title = title
-        self._objectives = objectives
         self._shown = 0.0
         self._front: list[str] = []
 
@@ -67,13 +65,18 @@ class Lines:
             typer.echo("\n".join([self._title, *progress.notes]))
             self._title = ""
         self._shown, self._front = time.monotonic(), front
-        best = ", ".join(_best(progress, objective) for objective in self._objectives)
+        best = ", ".join(_best(progress, objective) for objective in progress.objectives)
         typer.echo(status(progress) + (f"; best {best}" if front else ""))
 
 
-def _best(progress: "Progress", objective: "Objective") -> str:
+def _best(progress: "Progress", objective: Objective) -> str:
     values = [point.values[objective.metric] for point in progress.front if objective.metric in point.values]
     return f"{objective.metric} {figure(min(values, key=objective.loss) if values else None)}"
+
+
+def further(objectives: Sequence[Objective]) -> list[str]:
+    """What a front's table shows beside the objectives: the size, and what is sought, on test data."""
+    return ["params", *(f"test_{o.metric}" for o in objectives if f"test_{o.metric}" in METRICS)]
 
 
 def status(progress: "Progress") -> str:
@@ -92,12 +95,12 @@ def status(progress: "Progress") -> str:
     return ", ".join(words)
 
 
-def panel(progress: "Progress", title: str, objectives: "tuple[Objective, ...]") -> "RenderableType":
+def panel(progress: "Progress", title: str) -> "RenderableType":
     """The live display: the front as a table, the status line, failures by reason."""
     from rich.console import Group
     from rich.text import Text
 
-    table = front_table(progress.front[:ROWS], objectives, ["params", "test_accuracy"])
+    table = front_table(progress.front[:ROWS], progress.objectives, further(progress.objectives))
     parts: list[RenderableType] = [Text("\n".join([title, *progress.notes]), style="dim"), table]
     if len(progress.front) > ROWS:
         parts.append(Text(f"… and {len(progress.front) - ROWS} more", style="dim"))

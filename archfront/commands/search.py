@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from archfront.settings import Settings
     from archfront.study import Study
 
-FURTHER = ("params", "test_accuracy")
 """Metrics that a front's table shows besides the objectives."""
 
 File = Annotated[Path | None, typer.Argument(help="A study file; 'archfront init' writes one.", metavar="[STUDY.toml]")]
@@ -203,11 +202,12 @@ def _summary(study: "Study", progress: "Progress") -> dict[str, Any]:
 
 
 def _conclude(study: "Study", progress: "Progress", db: str) -> None:
+    from archfront.commands.progress import further
     from archfront.study import DEFAULT_URL
 
     front = study.front()
     if front:
-        print_table(front_table(front, study.objectives, FURTHER))
+        print_table(front_table(front, study.objectives, further(study.objectives)))
         typer.echo()
     typer.echo(
         f"ended: {progress.ended}; {progress.done_here} evaluations in {duration(progress.seconds)}; "

@@ -8,7 +8,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from archfront.contracts import WrongUse
+from archfront.contracts import Metric, Objective, Provenance, WrongUse
 from archfront.export.card import digest_of
 from archfront.export.errors import ExportRefused
 from archfront.export.export import ExportResult, check_free, export_model
@@ -50,8 +50,8 @@ def export_candidate(
     subject = subject_of(study, candidate, weights, data)
     images = None
     if data is not None:
-        images = data.normalized(data.validation.images[:TESTED])
-        notes += _check_accuracy(subject, images, data.validation.labels[:TESTED])
+        images = data.prepared(data.validation.inputs[:TESTED])
+        notes += _check_measures(subject, data)
     return export_model(subject, FORMATS.names() if formats is None else formats, to, images, notes)
 
 
@@ -60,7 +60,7 @@ def subject_of(study: Study, candidate: Candidate, weights: Path, data: "DataSet
     settings = study.settings
     inputs = data.inputs if data is not None else tuple(settings.get("inputs") or ())
     outputs = data.outputs if data is not None else int(settings.get("outputs") or 0)
-    if len(inputs) != 3 or outputs < 1:
+    if not inputs or outputs < 1:
         raise WrongUse(f"the study '{study.name}' doesn't say what its networks take; give the data set")
     if ".py:" in study.space:
         load_file_of_parts(study.space.rpartition(":")[0], "space")
@@ -146,31 +146,41 @@ def _data(study: Study, notes: list[str]) -> "DataSet | None":
 def _described(settings: dict[str, Any], data: "DataSet | None") -> dict[str, Any]:
     known: dict[str, Any] = {"data": settings.get("data"), "sha256": settings.get("data_sha256")}
     if data is not None:
-        mean, std = ([round(value, 6) for value in values] for values in (data.mean, data.std))
-        whole = not data.validation.images.is_floating_point()
         known |= {
             "data": settings.get("data") or data.name,
             "sha256": data.sha256,
             "train": data.train.size,
             "validation": data.validation.size,
             "test": data.test.size,
-            "preprocessing": f"({'pixels / 255' if whole else 'pixels'} - mean) / std per channel, {mean=}, {std=}",
+            "preprocessing": data.preparation.describe(),
         }
     return {key: value for key, value in known.items() if value is not None}
 
 
-def _check_accuracy(subject: Subject, images: torch.Tensor, labels: torch.Tensor) -> list[str]:
-    """Classify the validation images again: a network reloaded wrongly shows here, whatever its formats agree on."""
-    recorded = {metric.name: metric.value for metric in subject.metrics}.get("accuracy")
-    with torch.no_grad():
-        answers = torch.cat([subject.model(batch).argmax(1) for batch in images.split(256)])
-    found = float((answers == labels).double().mean())
+def _check_measures(subject: Subject, data: "DataSet") -> list[str]:
+    """Test the network on validation data again: one reloaded wrongly shows here, whatever its formats agree on."""
+    from evaluators.datasets import Feed, Split
+    from evaluators.tested import EVALUATION_BATCH, tested
+
+    whole = data.validation
+    part = Split(whole.inputs[:TESTED], whole.targets[:TESTED])
+    tally = tested(subject.model, Feed(data, part).batches(EVALUATION_BATCH), data.task)
+    found = tally.metrics(Provenance())[0]
+    recorded = {metric.name: metric.value for metric in subject.metrics}.get(found.name)
     if recorded is not None:
-        # Four standard errors: other arithmetic (mixed precision) or a part of the images may move it a little.
-        allowed = max(0.02, 4 * (recorded * (1 - recorded) / len(labels)) ** 0.5)
-        if found < recorded - allowed:
+        worse = Objective.parse(found.name).loss(found.value) - Objective.parse(found.name).loss(recorded)
+        if worse > _allowed(found, recorded, part.size < whole.size):
             raise ExportRefused(
-                f"the stored weights reach an accuracy of {found:.4f} on {len(labels)} validation images, but "
+                f"the stored weights reach {found.name} {found.value:.4f} on {part.size} validation examples, but "
                 f"{recorded:.4f} was recorded; they are not those of this candidate"
             )
-    return [f"accuracy of the reloaded network on {len(labels)} validation images: {found:.4f}"]
+    return [f"{found.name} of the reloaded network on {part.size} validation examples: {found.value:.4f}"]
+
+
+def _allowed(found: Metric, recorded: float, only_part: bool) -> float:
+    """By how much other arithmetic (mixed precision), or a part of the examples, may move a figure."""
+    if found.unit == "fraction":
+        # Four standard errors of a proportion, or of what is as uncertain as the figure's own interval says.
+        half = 0.0 if found.low is None or found.high is None else (found.high - found.low) / 2
+        return max(0.02, 2 * half)
+    return (0.25 if only_part else 0.02) * max(abs(recorded), 1e-6)

@@ -16,11 +16,11 @@ from search_spaces.parts import Part, without_recipe
 
 @dataclass(frozen=True)
 class Subject:
-    """One searched network. `state` holds its trained weights, `inputs` is (channels, height, width)."""
+    """One searched network. `state` holds its trained weights, `inputs` is the shape of an example, channels first."""
 
     architecture: Part
     state: dict[str, torch.Tensor]
-    inputs: tuple[int, int, int]
+    inputs: tuple[int, ...]
     outputs: int
     study: str = ""
     number: int | None = None

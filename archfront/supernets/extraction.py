@@ -89,7 +89,7 @@ def extract(folder: Path, architecture: Any, to: Path, formats: tuple[str, ...] 
     evaluator = SupernetEvaluator(str(folder), device="cpu")
     context = Context(folder, 0, torch.get_num_threads(), data.inputs, data.outputs, data)
     metrics = evaluator.evaluate(Proposal(architecture, canonical.digest(architecture)), context).metrics
-    images = data.normalized(data.validation.images[:TESTED])
+    images = data.prepared(data.validation.inputs[:TESTED])
     with evaluator.source.active(architecture) as supernet:
         wanted = supernet(images)
         state = {name: value.clone() for name, value in supernet.extract(architecture).state_dict().items()}
@@ -99,7 +99,7 @@ def extract(folder: Path, architecture: Any, to: Path, formats: tuple[str, ...] 
         difference = _difference(draft, data, images, wanted)
         if formats:
             subject = _subject(architecture, state, data, about, metrics)
-            exported = export_model(subject, formats, draft / EXPORT, data.normalized(data.validation.images))
+            exported = export_model(subject, formats, draft / EXPORT, images)
             notes = [*map(str, exported.checks), *exported.notes]
         files = sorted(path.relative_to(draft).as_posix() for path in draft.rglob("*") if path.is_file())
     return Extracted(to, tuple(files), metrics, difference, tuple(notes))

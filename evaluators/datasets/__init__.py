@@ -2,6 +2,7 @@
 
 from evaluators.datasets.arrays import DATASETS, Arrays
 from evaluators.datasets.dataset import Augmentation, DataSet, Split, describe
+from evaluators.datasets.feed import Feed, laid_out
 from evaluators.datasets.loading import load
 
-__all__ = ["DATASETS", "Arrays", "Augmentation", "DataSet", "Split", "describe", "load"]
+__all__ = ["DATASETS", "Arrays", "Augmentation", "DataSet", "Feed", "Split", "describe", "laid_out", "load"]

@@ -1,73 +1,141 @@
-"""A data set as evaluators see it: three splits of tensors, and what was found out about them."""
+"""A data set as evaluators see it: three splits, the task, and what was found out about them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
+from evaluators.datasets.preparation import Preparation
+from evaluators.tasks import Task
+
 Augmentation = Literal["none", "shift", "flip"]
 """What training may do to a picture without changing its class: nothing, shift it, or shift and mirror it."""
+Medium = Literal["pictures", "spectrograms", "tokens", "tables"]
+"""What examples are, as networks take them: float maps (channels, height, width), maps (1, bands, frames), integers
+(length,) or numbers (columns,)."""
+SHOWN = 1000
+"""Of more classes than this, as of tokens, nothing is said about how even they are."""
+
+
+class Rows(Protocol):
+    """Examples that are taken by their numbers: a tensor in memory, or a file that is read from (`Mapped`)."""
+
+    @property
+    def shape(self) -> Any:
+        """(n, ...), as of a tensor."""
+        ...
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the values."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, chosen: Any) -> Tensor:
+        """Those of a slice, or of an integer tensor on the CPU, as a tensor."""
+        ...
 
 
 class Split(NamedTuple):
-    """Images, uint8 (0 to 255) or float32, of shape (n, channels, height, width), and int64 labels of shape (n,)."""
+    """Raw inputs (n, ...), as the preparation takes them, and targets (n, ...), as the task does."""
 
-    images: Tensor
-    labels: Tensor
+    inputs: Rows
+    targets: Rows
 
     @property
     def size(self) -> int:
         """The number of examples."""
-        return self.labels.shape[0]
+        return len(self.targets)
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """An image classification task.
+    """Examples for a task.
 
-    `validation` is drawn from the training pictures (or was given) and selects; `test` is for the report alone.
-    `mean` and `std`, one per channel, are those of the training split, in units of 0 to 1 for uint8 images. `sha256`
-    is that of all pictures and labels. `problems` are lines on what was found wrong but could be worked around.
+    `inputs` is the shape of one example as a network takes it, channels first; of tokens it is (vocabulary, length):
+    the tensors are then int64 (batch, length), as if each were a map of `vocabulary` channels. `preparation` makes
+    that of raw inputs. `validation` is drawn from the training examples (or was given) and selects; `test` is for the
+    report alone. `sha256` is that of all examples and targets. `space` is the ready space that suits. `problems` are
+    lines on what was found wrong but could be worked around.
     """
 
     name: str
-    inputs: tuple[int, int, int]
-    outputs: int
-    classes: tuple[str, ...]
+    task: Task
+    inputs: tuple[int, ...]
     train: Split
     validation: Split
     test: Split
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    preparation: Preparation
     sha256: str
-    augmentation: Augmentation = "shift"
+    medium: Medium = "pictures"
+    space: str = "hybrid"
+    augmentation: Augmentation = "none"
     problems: tuple[str, ...] = ()
 
-    def normalized(self, images: Tensor) -> Tensor:
-        """`images` as a network takes them: float32, zero mean and unit variance per channel; the same shape."""
-        scale = 255.0 if images.dtype == torch.uint8 else 1.0
-        mean = torch.tensor(self.mean, device=images.device).view(-1, 1, 1)
-        std = torch.tensor(self.std, device=images.device).view(-1, 1, 1)
-        return (images.float() / scale - mean) / std
+    @property
+    def outputs(self) -> int:
+        """The width of a network's head."""
+        return self.task.outputs
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, where there are any."""
+        return self.task.classes
+
+    def prepared(self, raw: Tensor) -> Tensor:
+        """Raw inputs (batch, ...) as a network takes them."""
+        with torch.no_grad():
+            return self.preparation(raw)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether all training examples are held in memory."""
+        return isinstance(self.train.inputs, Tensor)
 
 
 def describe(dataset: DataSet) -> str:
-    """One paragraph: sizes, splits, class balance, augmentation, hash, and the problems found."""
-    channels, height, width = dataset.inputs
-    counts = torch.bincount(dataset.train.labels, minlength=dataset.outputs)
-    rarest, commonest = int(counts.argmin()), int(counts.argmax())
-    balance = (
-        f"balanced, {int(counts.min())} to {int(counts.max())} training examples a class"
-        if counts.max() <= 1.5 * counts.min()
-        else f"unbalanced: '{dataset.classes[rarest]}' has {int(counts.min())} training examples, "
-        f"'{dataset.classes[commonest]}' {int(counts.max())}"
-    )
+    """One paragraph: the task, sizes, splits, class balance, augmentation, hash, and the problems found."""
     augmentation = {"none": "none", "shift": "shifts", "flip": "shifts and mirroring"}[dataset.augmentation]
-    text = (
-        f"{dataset.name}: {dataset.outputs} classes, {height}×{width} pixels, {channels} channel"
-        f"{'s' if channels > 1 else ''}; {dataset.train.size:,} train, {dataset.validation.size:,} validation, "
-        f"{dataset.test.size:,} test examples; {balance}; augmentation: {augmentation}; "
-        f"sha256 {dataset.sha256[:12]}."
-    )
+    said = [
+        f"{dataset.train.size:,} train, {dataset.validation.size:,} validation, {dataset.test.size:,} test examples",
+        *_balance(dataset.task),
+        *([f"augmentation: {augmentation}"] if dataset.medium == "pictures" else []),
+    ]
+    size = f"{dataset.name}: {dataset.task.describe()}, {_size(dataset)}"
+    text = f"{size}; {'; '.join(said)}; sha256 {dataset.sha256[:12]}."
     return text + "".join(f" Note: {problem}." for problem in dataset.problems)
+
+
+def _size(dataset: DataSet) -> str:
+    """How large an example is."""
+    if dataset.medium == "tokens":
+        return f"{dataset.inputs[1]} tokens of a vocabulary of {dataset.inputs[0]:,}"
+    if dataset.medium == "tables":
+        return f"{dataset.inputs[0]} columns"
+    channels, height, width = dataset.inputs
+    if dataset.medium == "spectrograms":
+        return f"{height} mel bands × {width} frames"
+    return f"{height}×{width} pixels, {channels} channel{'s' if channels > 1 else ''}"
+
+
+def _balance(task: Task) -> list[str]:
+    """How even the classes are, where there are any and they were counted."""
+    counts = task.frequencies
+    if not counts or len(counts) > SHOWN:
+        return []
+    rarest, commonest = min(range(len(counts)), key=counts.__getitem__), max(range(len(counts)), key=counts.__getitem__)
+    what = task.counted
+    if uneven(counts):
+        return [
+            f"unbalanced: '{task.classes[rarest]}' has {counts[rarest]:,} training {what}, "
+            f"'{task.classes[commonest]}' {counts[commonest]:,}"
+        ]
+    return [f"balanced, {counts[rarest]:,} to {counts[commonest]:,} training {what} a class"]
+
+
+def uneven(counts: Sequence[int]) -> bool:
+    """Whether classes differ so much in size that accuracy alone says too little of the small ones."""
+    return max(counts) > 1.5 * min(counts)

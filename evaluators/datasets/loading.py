@@ -11,6 +11,8 @@ from archfront.contracts import WrongUse
 from evaluators.datasets.arrays import DATASETS, Array, Arrays
 from evaluators.datasets.dataset import DataSet, Split
 from evaluators.datasets.own import arrays_of
+from evaluators.datasets.preparation import Normalization
+from evaluators.tasks.classification import Classification
 from search_spaces.errors import SpaceError, near
 
 TEST_SEED = 0
@@ -79,14 +81,16 @@ def _dataset(name: str, arrays: Arrays, seed: int, validation: float) -> DataSet
     sample = train[:: max(1, len(train) // 4096)].astype(np.float64) / scale
     return DataSet(
         name=name,
+        task=Classification(len(classes), classes, _frequencies(splits["train"][1], len(classes))),
         inputs=(channels, train.shape[2], train.shape[3]),
-        outputs=len(classes),
-        classes=classes,
         train=_split(*splits["train"]),
         validation=_split(*splits["validation"]),
         test=_split(*splits["test"]),
-        mean=tuple(float(value) for value in sample.mean(axis=(0, 2, 3))),
-        std=tuple(max(float(value), 1e-3) for value in sample.std(axis=(0, 2, 3))),
+        preparation=Normalization(
+            [float(value) for value in sample.mean(axis=(0, 2, 3))],
+            [max(float(value), 1e-3) for value in sample.std(axis=(0, 2, 3))],
+            scale,
+        ),
         sha256=digest.hexdigest(),
         augmentation=arrays.augmentation or ("flip" if channels == 3 else "shift"),
         problems=arrays.problems + _leaks(splits),
@@ -163,6 +167,10 @@ def _leaks(splits: dict[str, tuple[Array, Array]]) -> tuple[str, ...]:
 
 def _split(images: Array, labels: Array) -> Split:
     return Split(torch.from_numpy(np.ascontiguousarray(images)), torch.from_numpy(labels.astype(np.int64)))
+
+
+def _frequencies(labels: Array, classes: int) -> tuple[int, ...]:
+    return tuple(np.bincount(labels, minlength=classes).tolist())
 
 
 def _listed(names: list[Any]) -> str:

@@ -50,31 +50,31 @@ class _Recorder(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def patterns(model: nn.Module, images: Tensor) -> list[Tensor]:
+def patterns(model: nn.Module, inputs: Tensor) -> list[Tensor]:
     """Whether each rectifier is open, for each example: a boolean (examples, units) for each activation layer."""
-    with torch.no_grad(), _Recorder(len(images)) as recorder:
-        model(images)
+    with torch.no_grad(), _Recorder(len(inputs)) as recorder:
+        model(inputs)
     return recorder.patterns
 
 
 @PROXIES.register("naswot", source="Neural Architecture Search without Training")
-def naswot(model: nn.Module, images: Tensor, labels: Tensor) -> float:
+def naswot(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
     """log |det K|, where K[i, j] counts the rectifiers that examples i and j agree on."""
-    kernel = torch.zeros((len(images), len(images)), dtype=torch.float64)
-    for pattern in patterns(model, images):
+    kernel = torch.zeros((len(inputs), len(inputs)), dtype=torch.float64)
+    for pattern in patterns(model, inputs):
         signs = pattern.float() * 2 - 1
         kernel += (pattern.shape[1] + (signs @ signs.T).double()) / 2
     return float(torch.linalg.slogdet(kernel).logabsdet)
 
 
 @PROXIES.register("swap", source="SWAP-NAS: Sample-Wise Activation Patterns for Ultra-fast NAS")
-def swap(model: nn.Module, images: Tensor, labels: Tensor) -> float:
+def swap(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
     """How many different patterns over the batch's examples the rectifiers have, without regularization by size."""
-    found = patterns(model, images)
+    found = patterns(model, inputs)
     if not found:
         return 0.0
     code = torch.zeros(sum(pattern.shape[1] for pattern in found), dtype=torch.int64)
-    for example in range(len(images)):
+    for example in range(len(inputs)):
         code = code * 2 + torch.cat([pattern[example] for pattern in found])
         if example % 31 == 30:
             # Before the bits run out, patterns are numbered anew: there are fewer of them than units.

@@ -1,18 +1,20 @@
 """The evaluator of zero-cost proxies."""
 
 import copy
+import inspect
 import time
 from collections.abc import Sequence
 from math import isfinite
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from archfront.contracts import Context, Evaluation, Metric, Proposal, Provenance, Status, WrongUse
 from evaluators.base import EVALUATORS, Evaluator
 from evaluators.candidate_training import seed_of, threads_set
-from evaluators.datasets import DataSet
-from evaluators.zero_cost.proxy import PROXIES
+from evaluators.datasets import DataSet, laid_out
+from evaluators.zero_cost.proxy import PROXIES, Loss, Proxy
 from hardware_profiles import quiet
 from search_spaces.building import build
 from search_spaces.errors import SpaceError
@@ -59,16 +61,16 @@ class ZeroCostEvaluator(Evaluator):
         self.prepare(context)
         dataset: DataSet = context.data
         model = build(proposal.architecture, dataset.inputs, dataset.outputs, seed_of(context, proposal, "weights"))
-        images, labels = batch(dataset, self._batch_size, context.seed)
+        inputs, targets = batch(dataset, self._batch_size, context.seed)
         with threads_set(context.threads):
             seed = seed_of(context, proposal, "proxies")
-            found = scores(model, images, labels, tuple(self._proxies), seed, context.timeout_s)
+            found = scores(model, inputs, targets, tuple(self._proxies), seed, context.timeout_s, dataset.task.loss)
         provenance = Provenance(
             runtime="torch",
             runtime_version=str(torch.__version__),
             precision="float32",
             threads=context.threads,
-            batch=len(images),
+            batch=len(inputs),
             input_shape=dataset.inputs,
             protocol=f"untrained data={dataset.sha256[:8]} seed={context.seed}",
         )
@@ -83,36 +85,44 @@ class ZeroCostEvaluator(Evaluator):
 
 
 def batch(dataset: DataSet, size: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Up to `size` different training pictures, normalized, and their labels, drawn with `seed`."""
+    """Up to `size` different training examples, prepared, and their targets, drawn with `seed`."""
     order = torch.randperm(dataset.train.size, generator=torch.Generator().manual_seed(seed))
-    return dataset.normalized(dataset.train.images[order[:size]]), dataset.train.labels[order[:size]]
+    chosen = order[:size]
+    return dataset.prepared(dataset.train.inputs[chosen]), dataset.task.targets(dataset.train.targets[chosen])
 
 
 def scores(
     model: nn.Module,
-    images: Tensor,
-    labels: Tensor,
+    inputs: Tensor,
+    targets: Tensor,
     proxies: Sequence[str] = (),
     seed: int = 0,
     timeout_s: float | None = None,
+    loss: Loss = functional.cross_entropy,
 ) -> dict[str, float]:
-    """The proxies' scores (default: all) of an untrained network on images (n, channels, height, width).
+    """The proxies' scores (default: all) of an untrained network on inputs (n, ...), by the `loss` of the task.
 
     `model` is left as it was; each proxy gets a copy. Random draws come from `seed`, and torch's global generator is
     left as it was. Raises `TimeoutError` after the proxy during which `timeout_s` passed.
     """
     started, found = time.monotonic(), {}
     # The layout that convolutions are fastest in: half the time for the networks of NAS-Bench-201.
-    images = images.contiguous(memory_format=torch.channels_last)
+    inputs = laid_out(inputs)
     for name in proxies or PROXIES.names():
         own = copy.deepcopy(model).to(memory_format=torch.channels_last).train()
         with quiet.training_step(), torch.enable_grad(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             try:
-                found[name] = float(PROXIES.get(name)(own, images, labels))
+                found[name] = _score(PROXIES.get(name), own, inputs, targets, loss)
             except torch.linalg.LinAlgError:
                 # A decomposition of what has overflowed.
                 found[name] = float("nan")
         if timeout_s is not None and time.monotonic() - started > timeout_s:
             raise TimeoutError(f"zero-cost proxies took longer than {timeout_s:g} s")
     return found
+
+
+def _score(proxy: Proxy, model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) -> float:
+    """A proxy's score; those that don't ask for the loss know nothing of it."""
+    asks = {"loss": loss} if "loss" in inspect.signature(proxy).parameters else {}
+    return float(proxy(model, inputs, targets, **asks))

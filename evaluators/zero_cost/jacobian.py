@@ -3,20 +3,20 @@
 import torch
 from torch import Tensor, nn
 
-from evaluators.zero_cost.proxy import PROXIES
+from evaluators.zero_cost.proxy import PROXIES, differentiable
 
 SMALLEST = 1e-5
 
 
 @PROXIES.register("jacobian_covariance", source="Neural Architecture Search without Training")
-def jacobian_covariance(model: nn.Module, images: Tensor, labels: Tensor) -> float:
+def jacobian_covariance(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
     """-sum(log v + 1 / v) over the eigenvalues v (plus 1e-5) of the correlations between the examples' Jacobians.
 
     The Jacobian is that of the sum of outputs by an example's pixels. This is the score of the paper's first version,
     which "Zero-Cost Proxies for Lightweight NAS" compares as jacob_cov.
     """
-    images = images.detach().requires_grad_()
-    (found,) = torch.autograd.grad(model(images).sum(), images)
+    given, outputs = differentiable(model, inputs)
+    found = torch.autograd.grad(outputs.sum(), given[0])[0]
     correlations = torch.corrcoef(found.flatten(1).double())
     if not bool(torch.isfinite(correlations).all()):
         return float("nan")

@@ -6,10 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from search_spaces.errors import SpaceError
 from search_spaces.registry import Registry
 
-Proxy = Callable[[nn.Module, Tensor, Tensor], float]
-"""From a network, images (n, channels, height, width) and labels (n,) to its score, the higher the better.
+Proxy = Callable[..., float]
+"""From a network, inputs (n, ...) and targets (n, ...) to its score, the higher the better.
+
+A proxy that has a fourth parameter, `loss`, is given the task's: from outputs and targets to the mean loss.
 
 The network is the proxy's own copy, in training mode (batch normalization by the batch's statistics, as in the
 publications' code), and may be changed. Random draws come from torch's global generator, which is seeded for each
@@ -18,6 +21,8 @@ proxy. A score that doesn't exist is NaN or infinite.
 
 PROXIES: Registry[Proxy] = Registry("proxy", "evaluators.zero_cost")
 """All zero-cost proxies by name; `path/to/file.py:name` counts, too."""
+
+Loss = Callable[[Tensor, Tensor], Tensor]
 
 LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
 
@@ -33,16 +38,39 @@ def weights(model: nn.Module) -> list[Tensor]:
     return list(found.values())
 
 
-def gradients(model: nn.Module, images: Tensor, labels: Tensor, double: bool = False) -> list[Tensor]:
-    """The gradients of the mean cross-entropy by `weights(model)`, zeros for unused ones.
+def gradients(
+    model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss = functional.cross_entropy, double: bool = False
+) -> list[Tensor]:
+    """The gradients of the mean loss by `weights(model)`, zeros for unused ones.
 
     With `double` they can be differentiated again.
     """
-    loss = functional.cross_entropy(model(images), labels)
     chosen = weights(model)
-    return list(torch.autograd.grad(loss, chosen, create_graph=double, allow_unused=True, materialize_grads=True))
+    found = torch.autograd.grad(
+        loss(model(inputs), targets), chosen, create_graph=double, allow_unused=True, materialize_grads=True
+    )
+    return list(found)
 
 
 def total(terms: list[Tensor]) -> float:
     """The sum of all elements of all tensors, in double precision."""
     return float(sum(float(term.detach().double().sum()) for term in terms))
+
+
+def differentiable(model: nn.Module, inputs: Tensor) -> tuple[list[Tensor], Tensor]:
+    """The inputs that a network's outputs (given, too) can be differentiated by: numbers, or what tokens are made of.
+
+    Of token ids, these are the outputs of the network's first embedding.
+    """
+    if inputs.is_floating_point():
+        inputs = inputs.detach().requires_grad_()
+        return [inputs], model(inputs)
+    found: list[Tensor] = []
+    embedding = next((module for module in model.modules() if isinstance(module, nn.Embedding)), None)
+    if embedding is None:
+        raise SpaceError("the network takes numbers of tokens, but has no embedding (nn.Embedding) of them")
+    handle = embedding.register_forward_hook(lambda _, __, output: found.append(output))
+    try:
+        return found, model(inputs)
+    finally:
+        handle.remove()

@@ -19,7 +19,7 @@ class Rescaling(nn.Module):
 
 
 @PROXIES.register("synflow", source="Pruning neural networks without any data by iteratively conserving synaptic flow")
-def synflow(model: nn.Module, images: Tensor, labels: Tensor) -> float:
+def synflow(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
     """Weight times its gradient of the sum of outputs, summed: all parameters absolute, the input all ones.
 
     All is in double precision, since flow through deep networks overflows single precision, and without dropout.
@@ -38,6 +38,8 @@ def synflow(model: nn.Module, images: Tensor, labels: Tensor) -> float:
         for parameter in model.parameters():
             parameter.abs_()
     chosen = weights(model)
-    flow = model(torch.ones_like(images[:1], dtype=torch.float64)).sum()
+    # Tokens are numbers of vectors, whose absolute values take the place of ones.
+    ones = torch.ones_like(inputs[:1], dtype=torch.float64) if inputs.is_floating_point() else inputs[:1]
+    flow = model(ones).sum()
     found = torch.autograd.grad(flow, chosen, allow_unused=True, materialize_grads=True)
     return total([weight * gradient for weight, gradient in zip(chosen, found, strict=True)])

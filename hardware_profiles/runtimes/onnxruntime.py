@@ -14,6 +14,8 @@ from hardware_profiles.runtimes.base import RUNTIMES, Array, Loaded, Runtime, Un
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+TYPES = {"tensor(float)": "float32", "tensor(int64)": "int64"}
+"""What a network may take: numbers, or tokens."""
 OPSET = 20
 """The highest opset of the TorchScript exporter; it has GELU and LayerNorm as operators of their own."""
 
@@ -31,9 +33,9 @@ class OnnxRuntime(Runtime):
         return version("onnxruntime")
 
     def convert(self, model: "nn.Module", inputs: tuple[int, ...], batch: int, folder: Path) -> Path:
-        import torch
+        from search_spaces.example_inputs import no_inputs
 
-        example = torch.zeros(batch, *inputs)
+        example = no_inputs(model, inputs, batch)
         path = folder / f"network{self.suffix}"
         try:
             _export_traced(model, example, path)
@@ -65,9 +67,9 @@ class OnnxRuntime(Runtime):
         except Exception as error:
             raise Unsupported(f"ONNX Runtime can't load it: {first_line(error)}") from error
         given = session.get_inputs()
-        if len(given) != 1 or given[0].type != "tensor(float)":
+        if len(given) != 1 or given[0].type not in TYPES:
             what = ", ".join(f"{item.name}: {item.type}" for item in given)
-            raise Unsupported(f"a network with one float32 input can be timed, not one with {what or 'none'}")
+            raise Unsupported(f"a network with one float32 or int64 input can be timed, not one with {what or 'none'}")
         # A named axis (a batch that is left open) is taken as 1.
         shape = tuple(size if isinstance(size, int) else 1 for size in given[0].shape)
         feed, outputs, run = given[0].name, [session.get_outputs()[0].name], session.run
@@ -75,7 +77,7 @@ class OnnxRuntime(Runtime):
         def call(array: Array) -> Array:
             return run(outputs, {feed: array})[0]
 
-        return Loaded(call, shape, "float32", "float32")
+        return Loaded(call, shape, TYPES[given[0].type], "float32")
 
 
 def _export_traced(model: "nn.Module", example: "Tensor", path: Path) -> None:

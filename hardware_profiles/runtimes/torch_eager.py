@@ -32,10 +32,12 @@ class TorchEager(Runtime):
     def convert(self, model: "nn.Module", inputs: tuple[int, ...], batch: int, folder: Path) -> Path:
         import torch
 
+        from search_spaces.example_inputs import no_inputs
+
         path = folder / f"network{self.suffix}"
         try:
             with torch.no_grad():
-                program = torch.export.export(model, (torch.zeros(batch, *inputs),))
+                program = torch.export.export(model, (no_inputs(model, inputs, batch),))
             torch.export.save(program, path)
         except Exception as error:
             raise Unsupported(f"torch.export can't convert it: {first_line(error)}") from error
@@ -61,14 +63,14 @@ class TorchEager(Runtime):
         except Exception as error:
             raise Unsupported(f"torch.export can't load it: {first_line(error)}") from error
         inputs: Any = program.example_inputs[0] if program.example_inputs else ()
-        if len(inputs) != 1 or inputs[0].dtype != torch.float32:
-            raise Unsupported("a network with one float32 input can be timed; this one has others")
+        if len(inputs) != 1 or inputs[0].dtype not in (torch.float32, torch.int64):
+            raise Unsupported("a network with one float32 or int64 input can be timed; this one has others")
         module = program.module(check_guards=False).requires_grad_(False)
 
         def call(array: Array) -> Array:
             return module(torch.from_numpy(array)).numpy()
 
-        return Loaded(call, tuple(inputs[0].shape), "float32", "float32")
+        return Loaded(call, tuple(inputs[0].shape), str(inputs[0].dtype).removeprefix("torch."), "float32")
 
 
 def refuse_pickles(path: Path) -> None:

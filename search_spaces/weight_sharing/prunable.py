@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from search_spaces.decisions import INACTIVE
 from search_spaces.errors import SpaceError
+from search_spaces.example_inputs import no_inputs
 from search_spaces.space import Space
 from search_spaces.weight_sharing.recording import TensorView, shapes_of
 from search_spaces.weight_sharing.sampling import extreme
@@ -151,7 +152,7 @@ def uses_of(supernet: Supernet, architecture: Any) -> dict[str, int]:
         network.eval()
         example = next(iter(supernet.store.parameters()))
         with torch.no_grad():
-            network(torch.zeros(1, *supernet.inputs, device=example.device, dtype=example.dtype))
+            network(no_inputs(network, supernet.inputs, like=example))
     finally:
         for handle in handles:
             handle.remove()

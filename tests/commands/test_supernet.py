@@ -76,7 +76,7 @@ def assert_same_network(folder: Path, supernet: Path) -> None:
     architecture = from_json(json.loads((folder / "architecture.json").read_text()))
     network = build(architecture, digits.inputs, digits.outputs)
     network.load_state_dict(load_file(folder / "model.safetensors"))
-    images = digits.normalized(digits.test.images[:50])
+    images = digits.prepared(digits.test.inputs[:50])
     with torch.no_grad(), InheritedWeights(supernet, digits).active(architecture) as whole:
         assert torch.allclose(network.eval()(images), whole(images), atol=1e-5)
     assert json.loads((folder / "network.json").read_text())["supernet"]["data"] == "digits"

@@ -71,8 +71,8 @@ def test_what_depends_on_the_data_is_a_mean_over_pictures(tmp_path: Path, monkey
     data = load("digits")
     context = Context(tmp_path, inputs=data.inputs, outputs=data.outputs, data=data)
     found = attempt(create("cost"), Proposal(None, "d"), context)
-    pictures = data.train.images[:: data.train.size // 16][:16]
-    bright = sum(float(data.normalized(picture[None]).mean()) > 0 for picture in pictures)
+    pictures = data.train.inputs[:: data.train.size // 16][:16]
+    bright = sum(float(data.prepared(picture[None]).mean()) > 0 for picture in pictures)
     assert 0 < bright < 16
     params, macs, activations = found.metrics
     assert (params.value, macs.value, activations.value) == (640, 640 * bright / 16, 10 * bright / 16)

@@ -13,11 +13,11 @@ from evaluators.datasets import DataSet, Split, describe, load
 
 
 def rows(split: Split) -> set[bytes]:
-    return {image.numpy().tobytes() for image in split.images}
+    return {image.numpy().tobytes() for image in split.inputs}
 
 
 def shares(split: Split, outputs: int) -> torch.Tensor:
-    return torch.bincount(split.labels, minlength=outputs) / split.size
+    return torch.bincount(split.targets, minlength=outputs) / split.size
 
 
 def write_npz(path: Path, n: int = 60, classes: int = 3, **changes: Any) -> str:
@@ -50,16 +50,16 @@ def test_digits_are_split_by_class_without_overlap() -> None:
     assert sum(map(len, every)) == len(set.union(*every)) == 1797
     for split in (digits.validation, digits.test):
         assert torch.allclose(shares(split, 10), shares(digits.train, 10), atol=0.01)
-    assert digits.train.images.dtype == torch.uint8 and digits.train.labels.dtype == torch.int64
-    normal = digits.normalized(digits.train.images)
+    assert digits.train.inputs.dtype == torch.uint8 and digits.train.targets.dtype == torch.int64
+    normal = digits.prepared(digits.train.inputs)
     assert abs(float(normal.mean())) < 1e-4 and abs(float(normal.std()) - 1) < 1e-3
 
 
 def test_the_seed_draws_validation_and_never_test() -> None:
     first, again, other = load("digits", seed=1), load("digits", seed=1), load("digits", seed=2)
-    assert torch.equal(first.validation.images, again.validation.images)
-    assert not torch.equal(first.validation.images, other.validation.images)
-    assert torch.equal(first.test.images, other.test.images)
+    assert torch.equal(first.validation.inputs, again.validation.inputs)
+    assert not torch.equal(first.validation.inputs, other.validation.inputs)
+    assert torch.equal(first.test.inputs, other.test.inputs)
     assert first.sha256 == other.sha256
 
 
@@ -92,9 +92,9 @@ def test_other_spellings_of_an_archive(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", images=images, labels=labels.astype(np.uint8))
     np.savez(tmp_path / "b.npz", train_images=images.astype(np.float64) / 255, train_labels=labels[:, None])
     plain, floats = load(f"npz:{tmp_path / 'a.npz'}"), load(f"npz:{tmp_path / 'b.npz'}")
-    assert plain.classes == ("7", "8", "9") and set(plain.train.labels.tolist()) == {0, 1, 2}
-    assert floats.train.images.dtype == torch.float32 and torch.equal(floats.train.labels, plain.train.labels)
-    assert plain.mean == pytest.approx(floats.mean, abs=1e-6)
+    assert plain.classes == ("7", "8", "9") and set(plain.train.targets.tolist()) == {0, 1, 2}
+    assert floats.train.inputs.dtype == torch.float32 and torch.equal(floats.train.targets, plain.train.targets)
+    assert torch.allclose(plain.preparation.mean, floats.preparation.mean, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_torchvision_reads_its_own_formats(tmp_path: Path) -> None:
     found = load("torchvision:MNIST", root=str(tmp_path))
     assert found.inputs == (1, 28, 28) and found.test.size == 20 and found.augmentation == "shift"
     assert found.train.size + found.validation.size == 40
-    assert torch.equal(found.test.images[-1, 0], torch.from_numpy(images[-1]))
+    assert torch.equal(found.test.inputs[-1, 0], torch.from_numpy(images[-1]))
 
 
 def test_torchvision_by_name(tmp_path: Path) -> None:

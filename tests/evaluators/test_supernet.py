@@ -72,8 +72,8 @@ def test_accuracy_is_that_of_the_extracted_network(
         network.load_state_dict(load_file(tmp_path / file.path))
         network.eval()
         with torch.no_grad():
-            right = network(digits.normalized(digits.validation.images)).argmax(1) == digits.validation.labels
-            tests = network(digits.normalized(digits.test.images)).argmax(1) == digits.test.labels
+            right = network(digits.prepared(digits.validation.inputs)).argmax(1) == digits.validation.targets
+            tests = network(digits.prepared(digits.test.inputs)).argmax(1) == digits.test.targets
         metrics = {metric.name: metric for metric in evaluation.metrics}
         assert metrics["accuracy"].value == pytest.approx(float(right.double().mean()), abs=1e-9)
         assert metrics["test_accuracy"].value == pytest.approx(float(tests.double().mean()), abs=1e-9)

@@ -106,7 +106,7 @@ def test_after_training_what_is_cut_out_is_what_was_ranked(tmp_path):
     found.run(tmp_path)
     supernet, _ = load_supernet(tmp_path)
     supernet.double()
-    images = load("digits").normalized(load("digits").train.images[:100]).double()
+    images = load("digits").prepared(load("digits").train.inputs[:100]).double()
     networks = [supernet.smallest(), supernet.largest(), *(supernet.space.sample(i) for i in range(6))]
     for architecture in networks:
         supernet.activate(architecture)

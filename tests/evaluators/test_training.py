@@ -39,7 +39,7 @@ def whole() -> DataSet:
 @pytest.fixture(scope="module")
 def digits(whole: DataSet) -> DataSet:
     """The digits with fewer pictures, for speed."""
-    few = [Split(split.images[:256], split.labels[:256]) for split in (whole.train, whole.validation, whole.test)]
+    few = [Split(split.inputs[:256], split.targets[:256]) for split in (whole.train, whole.validation, whole.test)]
     return replace(whole, train=few[0], validation=few[1], test=few[2])
 
 
@@ -74,8 +74,8 @@ def test_it_learns_and_its_weights_give_the_reported_accuracy(tmp_path: Path, wh
     model = build(SMALL, whole.inputs, whole.outputs)
     model.load_state_dict(weights(tmp_path, found))
     with torch.no_grad():
-        outputs = model.eval()(whole.normalized(whole.test.images))
-    share = float((outputs.argmax(1) == whole.test.labels).float().mean())
+        outputs = model.eval()(whole.prepared(whole.test.inputs))
+    share = float((outputs.argmax(1) == whole.test.targets).float().mean())
     assert share == pytest.approx(found.values["test_accuracy"], abs=0.003)
 
 

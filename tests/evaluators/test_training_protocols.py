@@ -68,7 +68,7 @@ def network(head: Any = "told_in_a_test", **fields: Any) -> Network:
 @pytest.fixture(scope="module")
 def digits() -> DataSet:
     whole = load("digits")
-    few = [Split(split.images[:256], split.labels[:256]) for split in (whole.train, whole.validation, whole.test)]
+    few = [Split(split.inputs[:256], split.targets[:256]) for split in (whole.train, whole.validation, whole.test)]
     return replace(whole, train=few[0], validation=few[1], test=few[2])
 
 

@@ -304,8 +304,8 @@ def test_a_proxy_alone_scores_the_same(digits: DataSet) -> None:
 def test_scores_come_from_training_pictures_alone(digits: DataSet) -> None:
     spoiled = replace(
         digits,
-        validation=digits.validation._replace(images=torch.zeros_like(digits.validation.images)),
-        test=digits.test._replace(images=torch.zeros_like(digits.test.images)),
+        validation=digits.validation._replace(inputs=torch.zeros_like(digits.validation.inputs)),
+        test=digits.test._replace(inputs=torch.zeros_like(digits.test.inputs)),
     )
     settings = {"batch_size": 8, "proxies": ["snip", "naswot"]}
     assert evaluated(SMALL, spoiled, **settings).values == evaluated(SMALL, digits, **settings).values

@@ -309,7 +309,7 @@ def test_cells_mix_all_edges_at_once():
     method = made("darts")
     method.prepare(supernet)
     draw = method.draw(supernet, Random(0), 0.0)
-    images = problem(8).images
+    images = problem(8).inputs
     outputs = method.outputs(supernet, draw, images, Random(0))
     others = method.draw(supernet, Random(5), 0.0)
     assert draw.genes != others.genes
@@ -504,7 +504,7 @@ def test_masks_of_an_option_give_the_network_of_that_option():
     supernet = fresh(sizes).double()
     method = made("once-for-both")
     method.prepare(supernet)
-    images = problem(8).images.double()
+    images = problem(8).inputs.double()
     for seed in range(4):
         rng = Random(seed)
         ranks = {index: rng.randrange(len(size.options)) for index, size in method.prunable.sizes.items()}

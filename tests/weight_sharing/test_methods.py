@@ -47,7 +47,7 @@ def test_every_network_learns(name):
         with torch.no_grad():
             for architecture in networks:
                 supernet.activate(architecture)
-                found.append(float(functional.cross_entropy(supernet(batch.images), batch.labels)))
+                found.append(float(functional.cross_entropy(supernet(batch.inputs), batch.targets)))
         return torch.tensor(found)
 
     before, rng, method = losses(), Random(0), METHODS.get(name)()
@@ -156,9 +156,9 @@ def test_frozen_teachers_are_the_largest_of_the_same_kinds():
     (loss,) = teach(supernet, [Lesson(student, "frozen")], batch, frozen=teacher)
     teacher.activate(large)
     with torch.no_grad():
-        wanted = teacher(batch.images)
+        wanted = teacher(batch.inputs)
         supernet.activate(student)
-        expected = functional.cross_entropy(supernet(batch.images), wanted.softmax(1))
+        expected = functional.cross_entropy(supernet(batch.inputs), wanted.softmax(1))
     assert loss == pytest.approx(float(expected), rel=1e-4)
     assert all(p.grad is None and torch.equal(p, before[name]) for name, p in teacher.named_parameters())
 

@@ -12,6 +12,7 @@ import torch
 from archfront.export.errors import ExportRefused
 from archfront.export.formats import FORMATS, Format, batches
 from archfront.export.subject import Subject
+from search_spaces.example_inputs import no_inputs
 
 FILE = "model.onnx"
 OPSET = 20
@@ -29,7 +30,7 @@ class Onnx(Format):
     def write(self, subject: Subject, folder: Path) -> list[str]:
         size = sum(tensor.numel() * tensor.element_size() for tensor in subject.state.values())
         # Traced with a batch of 2: torch.export takes a 1 for a constant.
-        example = torch.zeros(2, *subject.inputs)
+        example = no_inputs(subject.model, subject.inputs, 2)
         with _quiet():
             try:
                 program = torch.onnx.export(

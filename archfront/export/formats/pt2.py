@@ -9,6 +9,7 @@ import torch
 from archfront.export.errors import ExportRefused
 from archfront.export.formats import FORMATS, Format, batches
 from archfront.export.subject import Subject
+from search_spaces.example_inputs import no_inputs
 
 FILE = "model.pt2"
 
@@ -22,7 +23,7 @@ class Pt2(Format):
 
     def write(self, subject: Subject, folder: Path) -> list[str]:
         # Traced with a batch of 2: torch.export takes a 1 for a constant.
-        example = torch.zeros(2, *subject.inputs)
+        example = no_inputs(subject.model, subject.inputs, 2)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:

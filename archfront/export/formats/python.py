@@ -108,7 +108,7 @@ class Part:
 ENTRY = f'''
 def build() -> nn.Module:
     """The network with fresh weights, in training mode."""
-    return ARCHITECTURE.build(@SITE@(INPUTS, OUTPUTS))
+    return ARCHITECTURE.build(@SITE@(INPUTS, OUTPUTS, inputs=INPUTS))
 
 
 def load(weights: str | Path | None = None) -> nn.Module:

@@ -58,6 +58,9 @@ class Network(Part):
         """The stages as they are built, the first one without a downsample."""
         return (replace(self.stages[0], downsample=None), *self.stages[1:])
 
+    def takes_ids(self) -> bool:
+        return self.stem.takes_ids()
+
     def layers(self) -> int:
         return sum(stage.layers() for stage in self.stages)
 
@@ -90,7 +93,7 @@ class Network(Part):
         return self.wiring.refuses(site.at(self.stem.shape_after(stem)), self.entered())
 
     def shape_after(self, site: Site) -> Shape:
-        return (site.leads_to,)
+        return self.head.shape_after(self.sites(site)[3])
 
     def parts_at(self, site: Site) -> Iterator[Placed]:
         width = self.stages[0].width

@@ -63,6 +63,9 @@ class Tied(Part):
             return self.network
         return self if self.ties == self.roots else Tied(self.network, self.roots)
 
+    def takes_ids(self) -> bool:
+        return self.network.takes_ids()
+
     def layers(self) -> int:
         return self.network.layers()
 

@@ -45,6 +45,9 @@ class Trained(Part):
     def key(self) -> Any:
         return self.network.key()
 
+    def takes_ids(self) -> bool:
+        return self.network.takes_ids()
+
     def layers(self) -> int:
         return self.network.layers()
 

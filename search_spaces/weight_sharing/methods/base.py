@@ -1,6 +1,6 @@
 """What a training method is: which networks of a supernet learn from a batch, and from whom."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -31,15 +31,27 @@ DROPOUTS = (
 )
 
 
-class Batch(NamedTuple):
-    """Images (n, channels, height, width) and labels (n,); of methods that ask for it, `held_out` has another batch.
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""From outputs and targets, or outputs and those of a teacher, to the mean loss."""
 
-    The held-out one is of training pictures that the weights never learn from.
+
+class Batch(NamedTuple):
+    """Inputs (n, ...) and targets (n, ...); of methods that ask for it, `held_out` has another batch.
+
+    The held-out one is of training examples that the weights never learn from. `loss` is that of the task. Where
+    outputs aren't one distribution over classes, `distance` says how far they are from a teacher's, whatever
+    divergence a method has.
     """
 
-    images: Tensor
-    labels: Tensor
+    inputs: Tensor
+    targets: Tensor
     held_out: "Batch | None" = None
+    loss: Loss = nn.functional.cross_entropy
+    distance: Loss | None = None
+
+    def criterion(self, outputs: Tensor) -> Tensor:
+        """The loss of outputs for these inputs."""
+        return self.loss(outputs, self.targets)
 
 
 @dataclass(frozen=True)
@@ -135,20 +147,21 @@ def teach(
     losses: list[Tensor] = []
     taught: Tensor | None = None
     for lesson in lessons:
-        images, labels = batch.images[lesson.first :: lesson.every], batch.labels[lesson.first :: lesson.every]
+        inputs, targets = batch.inputs[lesson.first :: lesson.every], batch.targets[lesson.first :: lesson.every]
         supernet.activate(lesson.architecture)
         following = supernet.following
         following.tell(progress)
         with regularisation(supernet, lesson.regularised):
-            outputs = supernet(images)
+            outputs = supernet(inputs)
         if lesson.teacher == "labels":
             wanted = None
         elif lesson.teacher == "frozen":
-            wanted = frozen_outputs(frozen, lesson.architecture, images)
+            wanted = frozen_outputs(frozen, lesson.architecture, inputs)
         else:
             assert taught is not None, "the first lesson has no one to learn from"
             wanted = taught[lesson.first :: lesson.every]
-        criterion = partial(_loss, labels=labels, wanted=wanted, divergence=divergence, share=lesson.labels)
+        far = batch.distance or divergence
+        criterion = partial(_loss, targets=targets, loss=batch.loss, wanted=wanted, far=far, share=lesson.labels)
         loss = following.with_losses(criterion(outputs), criterion)
         (loss if lesson.weight == 1 else loss * lesson.weight).backward()
         taught = outputs.detach() if taught is None else taught
@@ -156,20 +169,20 @@ def teach(
     return [float(loss) for loss in losses]
 
 
-def _loss(outputs: Tensor, labels: Tensor, wanted: Tensor | None, divergence: Divergence, share: float) -> Tensor:
-    """From the labels where nobody teaches; else from the teacher, and from the labels for their share."""
+def _loss(outputs: Tensor, targets: Tensor, loss: Loss, wanted: Tensor | None, far: Loss, share: float) -> Tensor:
+    """From the targets where nobody teaches; else from the teacher, and from the targets for their share."""
     if wanted is None or share == 1:
-        return nn.functional.cross_entropy(outputs, labels)
-    taught = divergence(outputs, wanted)
-    return taught if share == 0 else (1 - share) * taught + share * nn.functional.cross_entropy(outputs, labels)
+        return loss(outputs, targets)
+    taught = far(outputs, wanted)
+    return taught if share == 0 else (1 - share) * taught + share * loss(outputs, targets)
 
 
-def frozen_outputs(frozen: Supernet | None, architecture: Any, images: Tensor) -> Tensor:
+def frozen_outputs(frozen: Supernet | None, architecture: Any, inputs: Tensor) -> Tensor:
     """What the frozen supernet's network of the same kinds and the largest sizes says; nothing of it learns."""
     assert frozen is not None, "a frozen teacher is asked for before there is one; check frozen_from"
     frozen.activate(enlarged(frozen.space, architecture))
     with torch.no_grad():
-        return frozen(images)
+        return frozen(inputs)
 
 
 @contextmanager

@@ -101,15 +101,11 @@ class Differentiable(Method):
         return float(loss.detach())
 
     def loss(self, supernet: Supernet, draw: Draw, batch: Batch, rng: Random, progress: float) -> Tensor:
-        """The cross-entropy of the drawn network, with what its modules add."""
-
-        def criterion(outputs: Tensor) -> Tensor:
-            return functional.cross_entropy(outputs, batch.labels)
-
+        """The loss of the drawn network, with what its modules add."""
         supernet.activate(supernet.space.architecture(draw.genes))
         supernet.following.tell(progress)
-        outputs = self.outputs(supernet, draw, batch.images, rng)
-        return supernet.following.with_losses(criterion(outputs), criterion)
+        outputs = self.outputs(supernet, draw, batch.inputs, rng)
+        return supernet.following.with_losses(batch.criterion(outputs), batch.criterion)
 
     def objective(self, loss: Tensor, draw: Draw, supernet: Supernet) -> Tensor:
         """What the logits minimise, from the loss on held-out pictures."""

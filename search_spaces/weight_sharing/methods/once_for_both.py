@@ -19,7 +19,6 @@ the cost.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from math import pi
 from random import Random
 from typing import Any
@@ -131,10 +130,9 @@ class OnceForBoth(Method):
         optimizer.zero_grad(set_to_none=True)
         self.optimizer.zero_grad(set_to_none=True)
         supernet.activate(supernet.space.architecture(self.prunable.genes))
-        criterion = partial(functional.cross_entropy, target=batch.labels)
         supernet.following.tell(progress)
         with regularisation(supernet, True), self.masked(supernet.network, progress):
-            loss = supernet.following.with_losses(criterion(supernet(batch.images)), criterion)
+            loss = supernet.following.with_losses(batch.criterion(supernet(batch.inputs)), batch.criterion)
         (loss + self.penalty(progress).to(loss.device)).backward()
         if clip:
             nn.utils.clip_grad_norm_(supernet.parameters(), clip)

@@ -70,8 +70,8 @@ class Proxyless(Differentiable):
             if sum(others) > 0:
                 pairs[index] = first, rng.choices(range(len(others)), others)[0]
         mixtures = {index: self.binary_gates(index, pair, rng) for index, pair in pairs.items()}
-        outputs = self.relaxed.outputs(supernet, draw.genes, batch.images, draw.pick, {}, mixtures)
-        loss = functional.cross_entropy(outputs, batch.labels)
+        outputs = self.relaxed.outputs(supernet, draw.genes, batch.inputs, draw.pick, {}, mixtures)
+        loss = batch.criterion(outputs)
         objective = loss + self._reinforced(float(loss.detach()), draw, places)
         if self.table is not None:
             expected = self.table.expected(draw.weights, supernet.space)
