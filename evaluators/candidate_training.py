@@ -80,16 +80,16 @@ class Training:
         seed = seed_of(self.context, self.proposal, f"epoch {epoch}")
         torch.manual_seed(seed)
         generator = torch.Generator().manual_seed(seed)
-        order = torch.randperm(self.dataset.train.size, generator=generator).to(self.device)
+        order = torch.randperm(self.dataset.train.size, generator=generator)
+        examples = self.feed.in_order(order[: self.batches * self.batch], self.batch)
         steps = max(1, self.recipe.epochs * self.batches)
         total = torch.zeros((), device=self.device)
         self.model.train()
         for number in range(self.batches):
-            chosen = order[number * self.batch : (number + 1) * self.batch]
             with quiet.training_step():
                 lr = self.recipe.lr_at(epoch * self.batches + number, steps)
                 self.following.tell((epoch * self.batches + number) / steps)
-                loss = self._step(*self.feed.take(chosen), lr, generator)
+                loss = self._step(*next(examples), lr, generator)
             total += loss
             self._check_time(epoch)
             # Reading the loss waits for a GPU, so there it is read once an epoch.

@@ -3,7 +3,7 @@
 import copy
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from math import isfinite
@@ -105,6 +105,7 @@ class SupernetTraining:
         if self.batch < 2:
             raise WrongUse(f"{size} training examples are too few to train a supernet")
         self.batches = len(self._taught) // self.batch
+        self._orders: dict[tuple[str, int], Tensor] = {}
 
     def _seed(self, purpose: str) -> int:
         return int.from_bytes(sha256(f"{self.seed}/supernet/{purpose}".encode()).digest()[:7], "big")
@@ -173,22 +174,37 @@ class SupernetTraining:
 
     def batch_of(self, number: int) -> Batch:
         """The pictures of step `number`: every epoch has its own order; the few left over are others in the next."""
-        held = None
-        if len(self._held):
-            size = min(self.batch, len(self._held))
-            held = self._augmented(self._chosen(self._held, size, number, "held"), number, "held")
-        return self._augmented(self._chosen(self._taught, self.batch, number, "taught"), number, "taught", held)
+        held, parts = None, self._parts(number)
+        # What a file holds is read ahead of time.
+        coming = [] if self.feed.in_memory else [*parts.values(), *self._parts(number + 1).values()]
+        if "held" in parts:
+            held = self._augmented(parts["held"], number, "held", coming[1:])
+        return self._augmented(parts["taught"], number, "taught", coming[len(parts) :], held)
+
+    def _parts(self, number: int) -> dict[str, Tensor]:
+        """Which pictures step `number` takes, held out ones (if there are any) and others."""
+        pools = {"held": self._held, "taught": self._taught}
+        return {
+            purpose: self._chosen(pool, min(self.batch, len(pool)), number, purpose)
+            for purpose, pool in pools.items()
+            if len(pool)
+        }
 
     def _chosen(self, pool: Tensor, size: int, number: int, purpose: str) -> Tensor:
         epoch, place = divmod(number, len(pool) // size)
-        order = torch.randperm(len(pool), generator=self._generator(f"{purpose} {epoch}"))
-        return pool[order[place * size : (place + 1) * size]]
+        if (purpose, epoch) not in self._orders:
+            order = torch.randperm(len(pool), generator=self._generator(f"{purpose} {epoch}"))
+            self._orders = {key: value for key, value in self._orders.items() if epoch - 1 <= key[1] <= epoch + 1}
+            self._orders[purpose, epoch] = order
+        return pool[self._orders[purpose, epoch][place * size : (place + 1) * size]]
 
-    def _augmented(self, chosen: Tensor, number: int, purpose: str, held: Batch | None = None) -> Batch:
+    def _augmented(
+        self, chosen: Tensor, number: int, purpose: str, then: Sequence[Tensor] = (), held: Batch | None = None
+    ) -> Batch:
         kind: Augmentation = (
             self.dataset.augmentation if self.recipe.augmentation == "auto" else self.recipe.augmentation
         )
-        inputs, targets = self.feed.take(chosen)
+        inputs, targets = self.feed.take(chosen, then)
         inputs = augmented(inputs, kind, self._generator(f"{purpose} pictures {number}"))
         task = self.dataset.task
         return Batch(laid_out(inputs), targets, held, task.loss, task.distance)

@@ -1,11 +1,19 @@
 """A folder of pictures, one sub-folder per class."""
 
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
+from PIL import __version__ as PILLOW
 
 from archfront.contracts import WrongUse
+from evaluators.datasets import cache, stored
 from evaluators.datasets.arrays import DATASETS, Array, Arrays
 
 SPLITS = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
@@ -20,11 +28,12 @@ Files = list[tuple[Path, int]]
 
 
 @DATASETS.register("folder")
-def folder(argument: str, size: int = 0, skip_unreadable: bool = False) -> Arrays:
+def folder(argument: str, size: int = 0, skip_unreadable: bool = False, memory_mb: float = stored.MEMORY_MB) -> Arrays:
     """`folder:PATH`: a sub-folder of pictures per class; or train, val and test folders that hold those.
 
     Pictures that all have one size keep it; others are scaled and centre-cropped to `size`×`size`. Unreadable files
-    are an error that counts and names them, unless `skip_unreadable` leaves them out.
+    are an error that counts and names them, unless `skip_unreadable` leaves them out. What takes more than
+    `memory_mb` when decoded is decoded once, into the cache.
     """
     root = Path(argument).expanduser()
     if not root.is_dir():
@@ -44,16 +53,84 @@ def folder(argument: str, size: int = 0, skip_unreadable: bool = False) -> Array
     total = sum(map(len, files.values()))
     if total == 0:
         raise WrongUse(f"{argument} is empty: its sub-folders hold no pictures")
-    shape = _shape([path for members in files.values() for path, _ in members], size)
+    source, contents = {"folder": str(root.resolve()), "size": size}, _contents(root, files)
+    entry = cache.find(source, contents)
     unreadable: list[Path] = []
+    if entry is None:
+        shape = _shape([path for members in files.values() for path, _ in members], size)
+        streamed = _streamed(root, files, shape, unreadable, source, contents)
+        if streamed.nbytes > memory_mb * 2**20:
+            entry = streamed.cached()
+    if entry is not None:
+        unreadable = [root / path for path in entry.about["found"]]
+        problems = _unreadable(argument, unreadable, total, skip_unreadable)
+        return stored.arrays_of_entry(entry, memory_mb, classes=tuple(classes), problems=problems)
     arrays = {split: _decoded(members, shape, unreadable) for split, members in files.items()}
+    problems = _unreadable(argument, unreadable, total, skip_unreadable)
+    return Arrays(arrays["train"], arrays.get("validation"), arrays.get("test"), tuple(classes), None, problems)
+
+
+def _unreadable(argument: str, unreadable: list[Path], total: int, skip: bool) -> tuple[str, ...]:
+    """The problem that some files are no pictures, if so; raises `WrongUse` where it can't be worked around."""
     if len(unreadable) == total:
         raise WrongUse(f"{argument}: none of the {total} files is a picture that can be read, as {_named(unreadable)}")
     said = f"{len(unreadable)} of {total} files can't be read as pictures: {_named(unreadable)}"
-    if unreadable and not skip_unreadable:
+    if unreadable and not skip:
         raise WrongUse(f"{argument}: {said}; remove them, or leave them out: --set data.skip_unreadable=true")
-    problems = (f"{said}; they are left out",) if unreadable else ()
-    return Arrays(arrays["train"], arrays.get("validation"), arrays.get("test"), tuple(classes), None, problems)
+    return (f"{said}; they are left out",) if unreadable else ()
+
+
+def _contents(root: Path, files: dict[str, Files]) -> dict[str, str]:
+    """What changes when a file does: a hash of their names, labels, sizes and times, and who decodes them."""
+    digest = sha256()
+    for split, members in files.items():
+        for path, label in members:
+            status = path.stat()
+            line = f"{split} {label} {status.st_size} {status.st_mtime_ns} {path.relative_to(root)}\n"
+            digest.update(line.encode(errors="surrogateescape"))
+    return {"files": digest.hexdigest(), "pillow": PILLOW}
+
+
+def _streamed(
+    root: Path,
+    files: dict[str, Files],
+    shape: tuple[int, int, str],
+    unreadable: list[Path],
+    source: dict[str, Any],
+    contents: dict[str, Any],
+) -> stored.Streamed:
+    """The pictures, decoded a few at a time by all cores; files that can't be decoded are added to `unreadable`."""
+    width, height, mode = shape
+    channels = 1 if mode == "L" else 3
+
+    def chunks(split: str) -> stored.Chunks:
+        members = files[split]
+        size = min(256, stored.per_chunk(width * height * channels))
+        parts = iter([members[start : start + size] for start in range(0, len(members), size)])
+        # Pillow lets other threads run while it decodes and scales.
+        with ThreadPoolExecutor(cores := os.cpu_count() or 1) as pool:
+            begun = deque(pool.submit(_decoded_part, part, shape) for part in islice(parts, 2 * cores))
+            while begun:
+                arrays, failed = begun.popleft().result()
+                begun.extend(pool.submit(_decoded_part, part, shape) for part in islice(parts, 1))
+                unreadable.extend(failed)
+                yield arrays
+
+    return stored.Streamed(
+        source,
+        contents,
+        (height, width, channels),
+        np.dtype(np.uint8),
+        {split: len(members) for split, members in files.items()},
+        chunks,
+        f"folder:{source['folder']}",
+        lambda: [str(path.relative_to(root)) for path in unreadable],
+    )
+
+
+def _decoded_part(files: Files, shape: tuple[int, int, str]) -> tuple[tuple[Array, Array], list[Path]]:
+    unreadable: list[Path] = []
+    return _decoded(files, shape, unreadable), unreadable
 
 
 def _subfolder(root: Path, names: tuple[str, ...]) -> Path | None:

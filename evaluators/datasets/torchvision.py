@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from archfront.contracts import WrongUse
+from evaluators.datasets import stored
 from evaluators.datasets.arrays import DATASETS, Array, Arrays
 from evaluators.datasets.dataset import Augmentation
-from evaluators.datasets.own import pairs
+from evaluators.datasets.own import arrays_of_items
 from search_spaces.errors import near
 
 READS_LIKE_TEXT = {"MNIST", "EMNIST", "KMNIST", "QMNIST", "USPS", "SVHN", "GTSRB", "Omniglot", "RenderedSST2"}
@@ -18,11 +19,17 @@ READS_LIKE_TEXT = {"MNIST", "EMNIST", "KMNIST", "QMNIST", "USPS", "SVHN", "GTSRB
 
 @DATASETS.register("torchvision")
 def torchvision(
-    argument: str, root: str = "~/.cache/archfront/torchvision", download: bool = False, size: int = 0, **extra: Any
+    argument: str,
+    root: str = "~/.cache/archfront/torchvision",
+    download: bool = False,
+    size: int = 0,
+    memory_mb: float = stored.MEMORY_MB,
+    **extra: Any,
 ) -> Arrays:
     """`torchvision:NAME`, as CIFAR10 or FashionMNIST, from `root`; fetched from the network only with `download`.
 
-    Pictures of different sizes are scaled and cropped to `size`×`size`. `extra` goes to torchvision's class.
+    Pictures of different sizes are scaled and cropped to `size`×`size`. What torchvision doesn't hold in memory
+    itself, and takes more than `memory_mb`, is read into the cache once. `extra` goes to torchvision's class.
     """
     import search_spaces.torchvision_operators  # noqa: F401  (torchvision won't import beside a CPU torch without it)
 
@@ -36,10 +43,14 @@ def torchvision(
     folder = Path(root).expanduser()
     train = _opened(cls, argument, folder, True, download, extra)
     test = _opened(cls, argument, folder, False, download, extra)
-    first = _arrays(train, argument, size)
-    second = None if test is None else _arrays(test, argument, size)
     augmentation: Augmentation | None = "shift" if argument in READS_LIKE_TEXT else None
-    return Arrays(first, None, second, tuple(map(str, getattr(train, "classes", ()))), augmentation)
+    classes = tuple(map(str, getattr(train, "classes", ())))
+    first, second = _held(train, size), None if test is None else _held(test, size)
+    if first is not None and (second is not None or test is None):
+        return Arrays(first, None, second, classes, augmentation)
+    about = {"root": str(folder.resolve()), "settings": repr(sorted(extra.items()))}
+    spec = f"torchvision:{argument}"
+    return arrays_of_items(train, test, spec, memory_mb, about, size, classes=classes, augmentation=augmentation)
 
 
 def _opened(cls: type, name: str, root: Path, train: bool, download: bool, extra: dict[str, Any]) -> Any:
@@ -63,11 +74,11 @@ def _opened(cls: type, name: str, root: Path, train: bool, download: bool, extra
         raise WrongUse(f"torchvision:{name} at {root}: {' '.join(str(error).split())[:150]}{cure}") from None
 
 
-def _arrays(found: Any, name: str, size: int) -> tuple[Array, Array]:
-    """The pictures in one go where torchvision holds them as an array of (n, height, width[, 3]), else one by one."""
+def _held(found: Any, size: int) -> tuple[Array, Array] | None:
+    """The pictures in one go, where torchvision holds them as an array of (n, height, width[, 3])."""
     data, targets = getattr(found, "data", None), getattr(found, "targets", None)
     if targets is not None and not size and getattr(data, "ndim", 0) in (3, 4):
         images = np.asarray(data)
         if images.ndim == 3 or images.shape[-1] in (1, 3):
             return images, np.asarray(targets, dtype=np.int64)
-    return pairs(found, f"torchvision:{name}", size)
+    return None
