@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy.typing as npt
 
-from evaluators.datasets.dataset import Augmentation
+from evaluators.datasets.dataset import Augmentation, Medium
+from evaluators.datasets.preparation import Preparation
+from evaluators.tasks import Task
 from search_spaces.registry import Registry
 
 Array = npt.NDArray[Any]
@@ -14,9 +16,18 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Arrays:
-    """What a source gives: pictures of shape (n, height, width) or (n, height, width, channels), uint8 or float.
+    """What a source gives: inputs and targets, a pair for each split.
 
-    Labels are integers of any range. Splits that the source doesn't have are None; they are drawn from `train`.
+    Without further ado these are pictures of shape (n, height, width) or (n, height, width, channels), uint8 or float,
+    with their classes, integers of any range (n,), or with several labels each, 0 or 1 (n, classes). Splits that the
+    source doesn't have are None; they are drawn from `train`.
+
+    Other targets say their `task`, which takes up what it must know of them (`Task.fitted`) from the training split.
+    Other inputs say their `medium`: "tokens" are integers (n, length), with `inputs` = (vocabulary, length); "tables"
+    are float32 (n, columns), with NaN where a value is missing; "spectrograms" are (n, bands, frames). How they become
+    what a network takes is the `preparation`, or a function that makes one of the raw training inputs; without it
+    numbers are standardized. `space` names the ready space that suits; without it there is one for each medium.
+    Examples of one of the `groups`, integers (n,), stay together where splits are drawn from `train`.
     """
 
     train: tuple[Array, Array]
@@ -25,6 +36,12 @@ class Arrays:
     classes: tuple[str, ...] = ()
     augmentation: Augmentation | None = None
     problems: tuple[str, ...] = ()
+    task: Task | None = None
+    medium: Medium = "pictures"
+    preparation: Preparation | Callable[[Array], Preparation] | None = None
+    inputs: tuple[int, ...] = ()
+    space: str = ""
+    groups: Array | None = None
 
 
 Source = Callable[..., Any]
