@@ -1,14 +1,19 @@
 """How far a figure is known: the interval of one test, and that of several runs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import sqrt
 from statistics import mean, quantiles, stdev
+from typing import Any
+
+import numpy as np
 
 from archfront.contracts import Metric, Provenance, Summary
 
 STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
 """The 97.5 % quantiles of Student's t distribution with 1, 2, 3 … degrees of freedom."""
 NORMAL = 1.96
+RESAMPLES = 400
+"""Resamples of a bootstrap: the 2.5 and 97.5 % quantiles are then the mean of a few on either side."""
 
 
 def accuracy(name: str, correct: int, total: int, provenance: Provenance) -> Metric:
@@ -23,6 +28,40 @@ def wilson(correct: int, total: int, z: float = NORMAL) -> tuple[float, float]:
     middle = (share + z * z / (2 * total)) / (1 + z * z / total)
     half = z / (1 + z * z / total) * sqrt(share * (1 - share) / total + z * z / (4 * total * total))
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def averaged(name: str, sums: Any, counts: Any, provenance: Provenance, unit: str = "") -> Metric:
+    """The mean of something that is never negative over the parts that examples have, with its 95 % interval.
+
+    `sums` and `counts` say what each example's parts (pixels of a picture, tokens of a text) sum up to and how many
+    they are. The parts of one example are alike, so the spread is that between examples: the linearised variance of
+    a ratio. Of one example alone, no interval is known.
+    """
+    sums, counts = np.asarray(sums, dtype=np.float64), np.asarray(counts, dtype=np.float64)
+    total, n = max(float(counts.sum()), 1.0), len(sums)
+    middle = float(sums.sum()) / total
+    if n < 2:
+        return Metric(name, middle, unit, provenance=provenance)
+    half = NORMAL * sqrt(n / (n - 1) * float(((sums - middle * counts) ** 2).sum())) / total
+    high = min(1.0, middle + half) if unit == "fraction" else middle + half
+    return Metric(name, middle, unit, low=max(0.0, middle - half), high=high, provenance=provenance)
+
+
+def bootstrap(statistic: Callable[[Any], Any], examples: int) -> tuple[float, float]:
+    """The 95 % percentile interval of a statistic over resampled examples, the same for the same data.
+
+    `statistic` takes how often each example is in a resample, float64 (resamples, examples), and gives the figure of
+    each resample, (resamples,).
+    """
+    rng = np.random.default_rng([examples, 0xB007])
+    evenly = np.full(examples, 1 / examples)
+    found: list[float] = []
+    while len(found) < RESAMPLES:
+        # In parts, so that the counts of many examples don't fill the memory.
+        size = min(RESAMPLES - len(found), max(1, 4_000_000 // examples))
+        found.extend(statistic(rng.multinomial(examples, evenly, size=size).astype(np.float64)).tolist())
+    low, high = np.quantile(found, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def over_runs(runs: Sequence[Metric], provenance: Provenance) -> Metric:

@@ -16,7 +16,7 @@ Medium = Literal["pictures", "spectrograms", "tokens", "tables"]
 """What examples are, as networks take them: float maps (channels, height, width), maps (1, bands, frames), integers
 (length,) or numbers (columns,)."""
 SHOWN = 1000
-"""Of more classes than this, as of tokens, nothing is said about how even they are."""
+"""Of more classes than this, and of tokens, nothing is said about how even they are."""
 
 
 class Rows(Protocol):
@@ -124,7 +124,7 @@ def _size(dataset: DataSet) -> str:
 def _balance(task: Task) -> list[str]:
     """How even the classes are, where there are any and they were counted."""
     counts = task.frequencies
-    if not counts or len(counts) > SHOWN:
+    if not counts or len(counts) > SHOWN or task.counted == "tokens":
         return []
     rarest, commonest = min(range(len(counts)), key=counts.__getitem__), max(range(len(counts)), key=counts.__getitem__)
     what = task.counted

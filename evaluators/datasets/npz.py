@@ -1,7 +1,6 @@
 """NumPy archives: x_train, y_train, and the other splits where there are any."""
 
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,14 @@ import numpy as np
 
 from archfront.contracts import WrongUse
 from evaluators.datasets import stored
-from evaluators.datasets.arrays import DATASETS, Array, Arrays
-from evaluators.datasets.rows import header
-
-SPLITS = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
-IMAGES, LABELS = ("x", "images", "X"), ("y", "labels", "Y")
-
+from evaluators.datasets.archive import INPUTS, archive_of, names_of, pair_of
+from evaluators.datasets.arrays import DATASETS, Arrays
+from evaluators.datasets.class_files import SPLITS
+from evaluators.datasets.pictures import check_shapes
+from evaluators.datasets.rows import Array, header
 
 ERRORS = (OSError, ValueError, BadZipFile, EOFError, zlib.error)
-"""What reading an archive raises that is none, or a broken one."""
+"""What reading raises where there is no archive, or a broken one."""
 
 
 @DATASETS.register("npz")
@@ -27,29 +25,22 @@ def npz(argument: str, memory_mb: float = stored.MEMORY_MB) -> Arrays:
     """`npz:PATH`: x_train, y_train, optionally x_val, y_val, x_test, y_test, class_names; or just x and y.
 
     `images` and `labels` may stand for x and y, and `train_images` for `x_train`. Pictures are (n, height, width) or
-    (n, height, width, channels), as Keras keeps them. Arrays of Python objects are refused, since reading them
-    would run code from the file. What takes more than `memory_mb` is unpacked into the cache once.
+    (n, height, width, channels), as Keras keeps them; y is a class number each, or 0 and 1 for each class,
+    (n, classes), where a picture has several labels. Arrays of Python objects are refused, since reading them would
+    run code from the file. What takes more than `memory_mb` is unpacked once, into the cache.
     """
     file = Path(argument).expanduser()
-    if not file.is_file():
-        raise WrongUse(f"no file {argument}; give the path of an .npz archive with x_train and y_train")
-    try:
-        large = _large(file, memory_mb)
-        with np.load(file, allow_pickle=False) as archive:
-            arrays: dict[str, Any] = {key: large[key] if key in large else archive[key] for key in archive.files}
-        splits = {split: _pair(arrays, names) for split, names in SPLITS.items()}
-        train = splits["train"] or _pair(arrays, ("",))
-        if train is None:
-            raise WrongUse(f"{argument} has no x_train and y_train; it holds {', '.join(sorted(arrays)) or 'nothing'}")
-        names = arrays.get("class_names", arrays.get("classes", np.array([])))
-        classes = tuple(name.decode() if isinstance(name, bytes) else str(name) for name in names.tolist())
-        if large:
-            return _unpacked(file, {**splits, "train": train}, classes, memory_mb)
-    except WrongUse:
-        raise
-    except ERRORS as error:
-        raise WrongUse(f"{argument} can't be read as .npz: {' '.join(str(error).split())[:120]}") from None
-    return Arrays(train, splits["validation"], splits["test"], classes)
+    large = _large(file, memory_mb)
+    arrays = archive_of(argument, known=large)
+    splits = {split: pair_of(arrays, names) for split, names in SPLITS.items()}
+    train = splits["train"] or pair_of(arrays, ("",))
+    if train is None:
+        raise WrongUse(f"{argument} has no x_train and y_train; it holds {', '.join(sorted(arrays)) or 'nothing'}")
+    if large:
+        given = {"train": train, "validation": splits["validation"], "test": splits["test"]}
+        entry = _unpacked(file, {split: pair for split, pair in given.items() if pair is not None})
+        return stored.arrays_of_entry(entry, memory_mb, classes=names_of(arrays))
+    return Arrays(train, splits["validation"], splits["test"], names_of(arrays))
 
 
 @dataclass(frozen=True)
@@ -61,7 +52,13 @@ class _Member:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
+    @property
+    def held(self) -> int:
+        """How many bytes they take as they are held."""
+        return int(np.prod(self.shape)) * (1 if self.dtype == np.uint8 else 4)
+
     def chunks(self, labels: Array) -> stored.Chunks:
+        """The pictures with their labels, some at a time."""
         row = int(np.prod(self.shape[1:]))
         size = stored.per_chunk(row * self.dtype.itemsize)
         with ZipFile(self.file) as archive, archive.open(self.name) as member:
@@ -75,54 +72,52 @@ class _Member:
 
 
 def _large(file: Path, memory_mb: float) -> dict[str, _Member]:
-    """The arrays of pictures of an archive by their names, where they are too large for memory together."""
+    """The pictures of an archive by their arrays' names, where they are too large for memory together.
+
+    What can't be read, or is no pictures, is left to whoever reads arrays, and says so.
+    """
     found = {}
-    with ZipFile(file) as archive:
-        for name in archive.namelist():
-            key = name.removesuffix(".npy")
-            if key == name or not any(f"_{part}_" in f"_{key}_" for part in IMAGES):
-                continue
-            with archive.open(name) as member:
-                try:
-                    found[key] = _Member(file, name, *header(member, key))
-                except ValueError:
-                    if archive.getinfo(name).file_size > memory_mb * 2**20:
-                        raise
-    whole = sum(int(np.prod(member.shape)) * (1 if member.dtype == np.uint8 else 4) for member in found.values())
-    # What isn't a number for each pixel of some pictures is told by whoever checks arrays.
+    try:
+        with ZipFile(file) as archive:
+            for name in archive.namelist():
+                key = name.removesuffix(".npy")
+                if key != name and any(f"_{part}_" in f"_{key}_" for part in INPUTS):
+                    with archive.open(name) as opened:
+                        found[key] = _Member(file, name, *header(opened, key))
+    except ERRORS:
+        return {}
     good = all(len(member.shape) in (3, 4) and member.dtype.kind in "uif" for member in found.values())
-    return found if good and whole > memory_mb * 2**20 else {}
+    return found if good and sum(member.held for member in found.values()) > memory_mb * 2**20 else {}
 
 
-def _unpacked(file: Path, pairs: Mapping[str, Any], classes: tuple[str, ...], memory_mb: float) -> Arrays:
+def _unpacked(file: Path, pairs: dict[str, tuple[Any, Array]]) -> stored.Entry:
     """The archive's pictures in the cache."""
-    given = {split: pairs[split] for split in ("train", "validation", "test") if pairs[split] is not None}
-    first = given["train"][0]
-    for split, (images, labels) in given.items():
-        stored.check_pair(images, labels, f"npz:{file}: the {split} split")
+    first: _Member = pairs["train"][0]
+    for split, (images, labels) in pairs.items():
+        check_shapes(images.shape, labels, f"npz:{file}: the {split} split")
         if (images.shape[1:], images.dtype) != (first.shape[1:], first.dtype):
             raise WrongUse(
                 f"npz:{file}: {split} images are {images.shape[1:]} of {images.dtype}, train images {first.shape[1:]} "
                 f"of {first.dtype}; make them the same"
             )
+
+    def chunks(split: str) -> stored.Chunks:
+        images, labels = pairs[split]
+        return images.chunks(labels.reshape(-1) if labels.ndim == 2 and labels.shape[1] == 1 else labels)
+
     status = file.stat()
     streamed = stored.Streamed(
         {"npz": str(file.resolve())},
         {"size": status.st_size, "time": status.st_mtime_ns},
         first.shape[1:],
         first.dtype,
-        {split: len(labels) for split, (_, labels) in given.items()},
-        lambda split: given[split][0].chunks(given[split][1].reshape(-1)),
+        {split: len(labels) for split, (_, labels) in pairs.items()},
+        chunks,
         f"npz:{file}",
     )
-    return stored.arrays_of_entry(streamed.cached(), memory_mb, classes=classes)
-
-
-def _pair(arrays: Mapping[str, Any], splits: tuple[str, ...]) -> tuple[Any, Array] | None:
-    for split in splits:
-        for images, labels in zip(IMAGES, LABELS, strict=True):
-            spellings = (f"{images}_{split}", f"{labels}_{split}"), (f"{split}_{images}", f"{split}_{labels}")
-            for x, y in spellings if split else ((images, labels),):
-                if x in arrays and y in arrays:
-                    return arrays[x], arrays[y]
-    return None
+    try:
+        return streamed.cached()
+    except WrongUse:
+        raise
+    except ERRORS as error:
+        raise WrongUse(f"{file} can't be read as .npz: {' '.join(str(error).split())[:120]}") from None

@@ -3,6 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ def arrays_of(
     """What `source` gives, as arrays.
 
     `source` returns `Arrays` or a `DataSet`, or an object with `__len__` and `__getitem__` whose items are
-    (image, label); when it takes `train=True` and `train=False`, as torchvision's do, the latter is the test split.
+    (image, label), and whose `task`, where it has one, says what else than a class's number a label is. When it takes
+    `train=True` and `train=False`, as torchvision's do, the latter is the test split.
     Items that take more than `memory_mb` are read into the cache once.
     """
     try:
@@ -47,7 +49,7 @@ def arrays_of(
         )
     classes = tuple(map(str, getattr(first, "classes", ())))
     about = {"file": str(Path(spec.rpartition(":")[0]).resolve()), "settings": repr(sorted(settings.items()))}
-    return arrays_of_items(first, second, spec, memory_mb, about, classes=classes)
+    return arrays_of_items(first, second, spec, memory_mb, about, classes=classes, task=getattr(first, "task", None))
 
 
 def arrays_of_items(
@@ -58,7 +60,7 @@ def arrays_of_items(
     train = pairs(first, spec, size, room)
     test = None if train is None or second is None else pairs(second, spec, size, room)
     if train is None or (second is not None and test is None):
-        streamed = _streamed(first, second, spec, about, size)
+        streamed = replace(_streamed(first, second, spec, about, size), own_task=more.get("task") is not None)
         if streamed.nbytes > memory_mb * 2**20:
             return stored.arrays_of_entry(streamed.cached(), memory_mb, **more)
         train, test = pairs(first, spec, size), None if second is None else pairs(second, spec, size)
@@ -72,7 +74,7 @@ def pairs(items: Any, spec: str, size: int = 0, room: float = math.inf) -> tuple
     None where the first one takes more than `room` bytes, or all take more than that each.
     """
     images: list[Array] = []
-    labels: list[int] = []
+    labels: list[Any] = []
     sizes: set[tuple[int, ...]] = set()
     used = 0
     for index in range(len(items)):
@@ -81,13 +83,21 @@ def pairs(items: Any, spec: str, size: int = 0, room: float = math.inf) -> tuple
         used += _held(images[-1])
         if used > room * (1 if index == 0 else len(items)):
             return None
-        labels.append(int(label))
+        labels.append(_label(label))
         sizes.add(images[-1].shape)
     if len(sizes) > 1:
         if all(_is_picture(items[i][0]) for i in range(min(2, len(items)))):
             return pairs(items, spec, SIZE, room)
         raise WrongUse(f"data '{spec}' has images of {len(sizes)} shapes, as {sorted(sizes)[:2]}; make them the same")
-    return np.stack(images) if images else np.zeros((0, 1, 1), dtype=np.uint8), np.array(labels, dtype=np.int64)
+    if len({np.shape(label) for label in labels}) > 1:
+        raise WrongUse(f"data '{spec}' has labels of several shapes; give each the same number of values")
+    return np.stack(images) if images else np.zeros((0, 1, 1), dtype=np.uint8), np.array(labels)
+
+
+def _label(label: Any) -> Any:
+    """A number, or an array of several: labels, a mask."""
+    values = label.detach().cpu().numpy() if hasattr(label, "detach") else np.asarray(label)
+    return values if values.size > 1 else values.reshape(()).item()
 
 
 def _pixels(image: Any, size: int) -> Array:
@@ -116,7 +126,7 @@ def _streamed(first: Any, second: Any, spec: str, about: dict[str, Any], size: i
         raise WrongUse(f"data '{spec}' has images of {len(shapes)} shapes, as {sorted(shapes)[:2]}; make them the same")
     digest, file = sha256(), Path(about.get("file", ""))
     for image, label in some:
-        digest.update(np.ascontiguousarray(_pixels(image, size)).tobytes() + str(int(label)).encode())
+        digest.update(np.ascontiguousarray(_pixels(image, size)).tobytes() + np.asarray(_label(label)).tobytes())
     digest.update(file.read_bytes() if file.is_file() else b"")
     counts = {split: len(items) for split, items in splits.items()}
     like = _pixels(some[0][0], size)
@@ -152,9 +162,9 @@ def _read(items: Any, numbers: range, like: Array, spec: str, size: int) -> tupl
     for index in numbers:
         image, label = items[index]
         images.append(_pixels(image, size))
-        labels.append(int(label))
+        labels.append(_label(label))
         if (images[-1].shape, images[-1].dtype) != (like.shape, like.dtype):
             kinds = [f"{array.shape} of {array.dtype}" for array in (like, images[-1])]
             cure = "set data.size=64" if spec.startswith("torchvision:") else "make them the same"
             raise WrongUse(f"data '{spec}' has images of several kinds, as {' and '.join(kinds)}; {cure}")
-    return np.stack(images), np.array(labels, dtype=np.int64)
+    return np.stack(images), np.array(labels)

@@ -6,10 +6,12 @@ from hashlib import sha256
 from typing import Any
 
 import numpy as np
+import torch
 
 from archfront.contracts import WrongUse
-from evaluators.datasets import cache
 from evaluators.datasets.arrays import Arrays
+from evaluators.datasets.cache import Entry, Writing, stored
+from evaluators.datasets.preparation import Normalization
 from evaluators.datasets.rows import Array, Mapped
 
 MEMORY_MB = 1024.0
@@ -27,7 +29,8 @@ class Streamed:
 
     `source` and `contents` are those of `cache.stored`. `chunks` gives each split from its beginning, called in the
     order train, validation, test; `counts` says about how many pictures they have. `shape` (height, width[, channels])
-    and `dtype` are those of a picture. `found`, asked when all were read, is what else to keep (JSON).
+    and `dtype` are those of a picture. `found`, asked when all were read, is what else to keep (JSON). `own_task` says
+    that labels stay as they are, for a task that the source names; else they are classes.
     """
 
     source: dict[str, Any]
@@ -38,6 +41,7 @@ class Streamed:
     chunks: Callable[[str], Chunks]
     name: str = "data"
     found: Callable[[], Any] = field(default=lambda: None)
+    own_task: bool = False
 
     @property
     def nbytes(self) -> int:
@@ -50,25 +54,26 @@ class Streamed:
         height, width, channels = self.shape if len(self.shape) == 3 else (*self.shape, 1)
         return channels, height, width
 
-    def cached(self) -> cache.Entry:
+    def cached(self) -> Entry:
         """Their entry of the cache, made where there is none."""
-        return cache.stored(self.source, self.contents, self._write)
+        return stored(self.source, self.contents, self._write)
 
-    def _write(self, writing: cache.Writing) -> dict[str, Any]:
+    def _write(self, writing: Writing) -> dict[str, Any]:
         writing.needs(self.nbytes)
         digest, values = sha256(), np.empty(0, np.int64)
         for split in self.counts:
             labels = self._written(writing, split, digest)
             values = np.unique(labels) if split == "train" else values
-            # As the hash of data in memory, which has classes' numbers for labels.
-            digest.update(np.searchsorted(values, labels).astype(np.int64).tobytes())
+            # As the hash of data in memory, where labels are numbers of classes, or uint8 where there are several.
+            numbered = np.searchsorted(values, labels).astype(np.int64) if labels.ndim == 1 else labels.astype(np.uint8)
+            digest.update((labels if self.own_task else numbered).tobytes())
             writing.array(f"{split}.labels", labels)
         return {"sha256": digest.hexdigest(), "splits": list(self.counts), "found": self.found()}
 
-    def _written(self, writing: cache.Writing, split: str, digest: Any) -> Array:
+    def _written(self, writing: Writing, split: str, digest: Any) -> Array:
         """Write the pictures of a split, channels first, as uint8 or float32; gives their labels."""
         dtype = np.dtype(np.uint8 if self.dtype == np.uint8 else np.float32)
-        labels, wrong = [np.empty(0, np.int64)], 0
+        labels, wrong = [], 0
         with writing.file(split, self.held, dtype) as file:
             for images, given in self.chunks(split):
                 rows = images[..., None] if images.ndim == 3 else images
@@ -76,13 +81,13 @@ class Streamed:
                 wrong += 0 if dtype == np.uint8 else int((~np.isfinite(rows)).sum())
                 file.append(rows)
                 digest.update(rows.data)
-                labels.append(np.asarray(given, np.int64))
+                labels.append(np.asarray(given))
         if wrong:
             raise WrongUse(f"{self.name}: the {split} split holds {wrong} values that aren't finite; clean it first")
-        return np.concatenate(labels)
+        return np.concatenate(labels) if labels else np.empty(0, np.int64)
 
 
-def arrays_of_entry(entry: cache.Entry, memory_mb: float, **more: Any) -> Arrays:
+def arrays_of_entry(entry: Entry, memory_mb: float, **more: Any) -> Arrays:
     """What an entry holds, as a source gives it: rows of files, or arrays where they fit into memory after all.
 
     `more` are further fields of `Arrays`.
@@ -107,40 +112,33 @@ def check_memory(memory_mb: Any) -> float:
     return float(memory_mb)
 
 
-def check_pair(images: Any, labels: Array, what: str) -> None:
-    """Raise `WrongUse` where `images`, of which only the shape is looked at, and labels are no labelled pictures."""
-    shape = tuple(images.shape)
-    if len(shape) not in (3, 4):
-        raise WrongUse(f"{what} has images of shape {shape}; expected (n, height, width[, channels])")
-    labels = labels.reshape(-1) if labels.ndim == 2 and labels.shape[1] == 1 else labels
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        raise WrongUse(f"{what} has labels of shape {labels.shape} and type {labels.dtype}; expected n integers")
-    if shape[0] != len(labels):
-        raise WrongUse(f"{what} has {shape[0]} images but {len(labels)} labels")
-    if shape[0] == 0:
-        raise WrongUse(f"{what} is empty; give it pictures of at least two classes")
-    if len(shape) == 4 and shape[-1] > 4 and shape[1] <= 4:
-        raise WrongUse(f"{what} looks channels-first, {shape}; expected (n, height, width, channels)")
+def stored_normalization(rows: Mapped, entry: Entry) -> Normalization:
+    """To zero mean and unit variance per channel, by a sample of the training pictures, as of pictures in memory."""
+    scale = 255.0 if rows.dtype == torch.uint8 else 1.0
+    sample = rows.at(np.arange(len(rows))[:: max(1, len(rows) // 4096)])
+    name = sha256(sample.numbers.tobytes()).hexdigest()[:24]
+    mean, std = entry.remembered(f"moments-{name}", lambda: _moments(sample, scale))
+    return Normalization(mean, [max(value, 1e-3) for value in std], scale)
 
 
-def moments(rows: Mapped, scale: float, step: int) -> list[list[float]]:
-    """Mean and standard deviation per channel of every `step`-th picture, divided by `scale`.
+def _moments(rows: Mapped, scale: float) -> list[list[float]]:
+    """Mean and standard deviation per channel of pictures divided by `scale`, a few of them at a time.
 
-    Computed as NumPy does it for pictures of several channels in memory, but a few of them at a time.
+    The order of additions is NumPy's for pictures of several channels in memory; of one channel, the last digits of
+    double precision may differ.
     """
-    numbers = np.arange(len(rows))[::step]
     size = per_chunk(rows.nbytes // len(rows) * 8)
-    count = len(numbers) * rows.shape[2] * rows.shape[3]
+    count = len(rows) * rows.shape[2] * rows.shape[3]
 
-    def summed(center: Array) -> Array:
+    def summed(center: Array | None) -> Array:
         total = np.zeros(rows.shape[1])
-        for start in range(0, len(numbers), size):
-            values = rows.at(numbers[start : start + size])[:].numpy().astype(np.float64) / scale
-            if len(center):
+        for start in range(0, len(rows), size):
+            values = rows[start : start + size].numpy().astype(np.float64) / scale
+            if center is not None:
                 values = (values - center.reshape(1, -1, 1, 1)) ** 2
             for of_channels in values.reshape(*values.shape[:2], -1).sum(axis=2):
                 total += of_channels
         return total
 
-    mean = summed(np.empty(0)) / count
+    mean = summed(None) / count
     return [mean.tolist(), np.sqrt(summed(mean) / count).tolist()]

@@ -2,14 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from archfront.contracts import Metric, Provenance
+from archfront.contracts import Metric, Provenance, WrongUse
 from search_spaces.errors import SpaceError
 
 Shape = tuple[int, ...]
@@ -27,7 +28,7 @@ class Tally(ABC):
 
     @abstractmethod
     def add(self, outputs: Tensor, targets: Tensor) -> None:
-        """Take in a batch: float32 outputs as the network gives them, targets as the split holds them."""
+        """Take in a batch: float32 outputs as the network gives them, targets as `Task.targets` does."""
 
     @abstractmethod
     def metrics(self, provenance: Provenance, prefix: str = "") -> list[Metric]:
@@ -102,10 +103,14 @@ class Task(ABC):
         return distances.get(self.kind)
 
     def mixed(self, targets: Tensor) -> Tensor:
-        """The targets in the form in which those of two examples may be averaged: class numbers as probabilities."""
+        """The targets in the form in which those of two examples may be averaged: class numbers as probabilities.
+
+        What is left out gets zeros.
+        """
         if self.kind != "categorical" or targets.is_floating_point():
             return targets
-        return functional.one_hot(targets, self.outputs).movedim(-1, 1).float()
+        known = (targets != IGNORED).unsqueeze(1)
+        return functional.one_hot(targets.clamp(min=0), self.outputs).movedim(-1, 1) * known.float()
 
     def check(self, model: nn.Module, examples: Tensor) -> None:
         """Raise `SpaceError`, one line, where the network can't do this task; `examples` as it takes them."""
@@ -140,7 +145,23 @@ class Task(ABC):
 
     def check_targets(self, targets: Sequence[Any]) -> None:
         """Raise `WrongUse`, one line, for targets that are out of range; they are arrays or tensors, one a split."""
-        return None
+        for held in map(np.asarray, targets):
+            if not np.issubdtype(held.dtype, np.integer):
+                raise WrongUse(f"targets of type {held.dtype}, but {self.name} needs integers, the classes' numbers")
+            wrong = held[((held < 0) | (held >= self.outputs)) & (held != IGNORED)]
+            if wrong.size:
+                raise WrongUse(
+                    f"{wrong.size:,} targets are out of range, as {wrong.flat[0]}; the {self.outputs} classes are "
+                    f"numbered 0 to {self.outputs - 1}"
+                )
+
+    def fitted(self, targets: Any) -> Self:
+        """The task with what it must know of the training targets (array or tensor), where it doesn't know it yet."""
+        if self.frequencies:
+            return self
+        held = np.asarray(targets)
+        counts = np.bincount(held[held != IGNORED].reshape(-1), minlength=self.outputs)
+        return replace(self, frequencies=tuple(counts.tolist()))
 
 
 def _binary_distance(outputs: Tensor, wanted: Tensor) -> Tensor:
