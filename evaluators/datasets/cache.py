@@ -45,13 +45,14 @@ def row_hashes(rows: Array) -> Array:
 
 
 class Entry:
-    """An entry that is there: rows in files, small arrays, and what was found out while it was written, `about`."""
+    """An entry that is there: rows in files, small arrays whole, and what was found out while it was written, `about`."""
 
     def __init__(self, place: Path) -> None:
         """Raises `OSError`, `ValueError`, `KeyError` or `TypeError` where it isn't whole."""
         self.place = place
         self._written: dict[str, Any] = json.loads((place / ABOUT).read_text())
         self.about: dict[str, Any] = self._written["about"]
+        self.arrays = {name: self._whole(name, hashed) for name, hashed in self._written["arrays"].items()}
         self.rows = {name: self._opened(name) for name in self._written["rows"]}
 
     def has(self, contents: dict[str, Any]) -> bool:
@@ -63,17 +64,18 @@ class Entry:
         """How much memory all its rows would take."""
         return sum(rows.nbytes for rows in self.rows.values())
 
-    def array(self, name: str) -> Array:
-        """A small array, whole."""
+    def _whole(self, name: str, hashed: str) -> Array:
         path = self.place / f"{name}.npy"
-        if sha256(path.read_bytes()).hexdigest() != self._written["arrays"][name]:
+        if sha256(path.read_bytes()).hexdigest() != hashed:
             raise ValueError(f"{path} is damaged")
         found: Array = np.load(path, allow_pickle=False)
         return found
 
     def remembered(self, name: str, found: Callable[[], Any]) -> Any:
         """What `found` gives, JSON; worked out once and kept beside the rows."""
-        path = self.place / f"{name}.json"
+        # What is written is of these contents, even if another process has replaced the entry meanwhile.
+        contents = sha256(json.dumps(self._written["contents"], sort_keys=True).encode()).hexdigest()[:16]
+        path = self.place / f"{name}-{contents}.json"
         with suppress(OSError, ValueError):
             return json.loads(path.read_text())
         value = found()
@@ -86,7 +88,7 @@ class Entry:
     def _opened(self, name: str) -> Mapped:
         """The rows of a file, of the size that it was written with, and some of them compared with their hashes."""
         path = self.place / f"{name}.npy"
-        hashes = self.array(HASHES.format(name))
+        hashes = self.arrays[HASHES.format(name)]
         rows = Mapped(path, hashes)
         if path.stat().st_size != self._written["rows"][name] or len(rows) != len(hashes):
             raise ValueError(f"{path} is cut off")

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from evaluators.datasets.arrays import Array
+from evaluators.datasets.rows import Array, Mapped
 
-Pair = tuple[Array, Array]
+Pair = tuple[Any, Array]
 
 
 def drawn(pair: Pair, share: float, seed: int, groups: Array | None = None) -> tuple[Pair, Pair, Array | None]:
@@ -20,7 +20,12 @@ def drawn(pair: Pair, share: float, seed: int, groups: Array | None = None) -> t
     mask = np.zeros(len(targets), dtype=bool)
     mask[second] = True
     rest = None if groups is None else groups[~mask]
-    return (inputs[~mask], targets[~mask]), (inputs[mask], targets[mask]), rest
+    return (_part(inputs, ~mask), targets[~mask]), (_part(inputs, mask), targets[mask]), rest
+
+
+def _part(inputs: Any, mask: Array) -> Any:
+    """Some of the inputs, unread where they are in a file."""
+    return inputs.at(mask) if isinstance(inputs, Mapped) else inputs[mask]
 
 
 def strata(targets: Array) -> Array:

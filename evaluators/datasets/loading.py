@@ -129,7 +129,7 @@ def _checked(pair: Pair, task: Task, what: str) -> Pair:
 def _preparation(name: str, arrays: Arrays, train: Any) -> Preparation:
     """The source's own preparation, or the one of its medium, fitted to raw training inputs."""
     own = arrays.preparation
-    if arrays.entry is not None and arrays.medium == "pictures":
+    if arrays.entry is not None and own is normalization:
         return stored_normalization(train, arrays.entry)
     if own is not None:
         return own if isinstance(own, Preparation) else own(train)

@@ -96,7 +96,7 @@ def arrays_of_entry(entry: Entry, memory_mb: float, **more: Any) -> Arrays:
     pairs: dict[str, Any] = dict.fromkeys(("train", "validation", "test"))
     for split in entry.about["splits"]:
         rows: Any = entry.rows[split]
-        pairs[split] = (rows[:].numpy().transpose(0, 2, 3, 1) if fits else rows), entry.array(f"{split}.labels")
+        pairs[split] = (rows[:].numpy().transpose(0, 2, 3, 1) if fits else rows), entry.arrays[f"{split}.labels"]
     return Arrays(**pairs, entry=None if fits else entry, **more)
 
 
