@@ -45,7 +45,7 @@ def row_hashes(rows: Array) -> Array:
 
 
 class Entry:
-    """An entry that is there: rows in files, small arrays whole, and what was found out while it was written, `about`."""
+    """An entry that is there: rows in files, small arrays, and what was found out while it was written, `about`."""
 
     def __init__(self, place: Path) -> None:
         """Raises `OSError`, `ValueError`, `KeyError` or `TypeError` where it isn't whole."""

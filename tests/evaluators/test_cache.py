@@ -271,7 +271,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
     spec = f"folder:{pictures(tmp_path / 'all')}"
     with monkeypatch.context() as patch:
         patch.setattr(cache.os, "fsync", full)
-        with pytest.raises(WrongUse, match="no room for the cache of data .* it is full; make room there") as raised:
+        with pytest.raises(WrongUse, match=r"no room for the cache of data .* it is full; make room there") as raised:
             load(spec, memory_mb=0)
         assert "\n" not in str(raised.value) and not entries(place)
     with monkeypatch.context() as patch:
@@ -286,7 +286,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
 def test_a_cache_that_cant_be_written_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("ARCHFRONT_CACHE", str(tmp_path / "file"))
-    with pytest.raises(WrongUse, match="can't be written .*; set ARCHFRONT_CACHE to a folder that can"):
+    with pytest.raises(WrongUse, match=r"can't be written .*; set ARCHFRONT_CACHE to a folder that can"):
         load(archive(tmp_path / "x.npz"), memory_mb=0)
 
 
@@ -311,7 +311,7 @@ def test_broken_archives_are_one_line(tmp_path: Path, place: Path, changes: dict
 def test_an_archive_that_is_damaged_inside_is_one_line(tmp_path: Path, place: Path) -> None:
     spec = archive(tmp_path / "x.npz", write=np.savez_compressed)
     overwrite(tmp_path / "x.npz", 3000)
-    with pytest.raises(WrongUse, match="can't be read as .npz") as raised:
+    with pytest.raises(WrongUse, match=r"can't be read as \.npz") as raised:
         load(spec, memory_mb=0)
     assert "\n" not in str(raised.value) and not entries(place)
 
