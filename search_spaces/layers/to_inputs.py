@@ -1,0 +1,31 @@
+"""Maps brought to the resolution of a network's inputs."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from search_spaces.declarations import keeps_zeros
+from search_spaces.site import Shape, Site
+
+
+class Upsampled(nn.Module):
+    """Maps (batch, channels, high, wide) at other sides, bilinearly; those that have them pass through."""
+
+    def __init__(self, sides: Shape) -> None:
+        super().__init__()
+        self.sides = tuple(sides)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if tuple(x.shape[2:]) == self.sides:
+            return x
+        return functional.interpolate(x, self.sides, mode="bilinear", align_corners=False)
+
+
+keeps_zeros(Upsampled)
+
+
+def without_inputs(site: Site) -> str | None:
+    """Why no head for each position of the inputs can be built at the site, or None where one can."""
+    if len(site.inputs) == 3:
+        return None
+    return f"leads back to the sides of pictures, and the network's inputs are {site.inputs}; take another head"
