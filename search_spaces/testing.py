@@ -160,8 +160,9 @@ def _assert_near(got: Any, expected: Any, tolerance: float, what: str) -> None:
 class PartConformance:
     """What every part owes. `cases` holds pairs of a part without holes and a shape that it accepts.
 
-    For a stem or network the shape is that of the inputs; of tokens, (vocabulary, length). `refused` holds pairs that `accepts` must refuse,
-    `wrong` pairs of a function that makes a part with a value that can't be, and the path in the error.
+    For a stem or network the shape is that of the inputs; of tokens, (vocabulary, length). `refused` holds
+    pairs that `accepts` must refuse, `wrong` pairs of a function that makes a part with a value that can't be, and the
+    path in the error.
     """
 
     cases: ClassVar[Sequence[tuple[Any, Shape]]] = ()

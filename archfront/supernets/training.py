@@ -20,7 +20,7 @@ from search_spaces.errors import near
 from search_spaces.parts import without_recipe
 from search_spaces.policy import Policy
 from search_spaces.space import Space
-from search_spaces.spaces import default_space, get_space
+from search_spaces.spaces import get_space
 from search_spaces.weight_sharing import Supernet
 from search_spaces.weight_sharing.few_shot import decision_to_split
 from search_spaces.weight_sharing.few_shot import split as few_shot_split
@@ -112,10 +112,7 @@ def _supernet(settings: SupernetSettings, space: Space, data: DataSet) -> Supern
 
 
 def _space(settings: SupernetSettings, data: DataSet) -> Space:
-    if settings.space:
-        found = get_space(settings.space, data.inputs, data.train.size)
-    else:
-        found = default_space(data.inputs, data.train.size)
+    found = get_space(settings.space or data.space, data.inputs, data.train.size)
     if not isinstance(found, Space):
         raise WrongUse(f"'{found.name}' isn't a tree of parts; only such a space has a supernet")
     if without_recipe(found.tree) is not found.tree:

@@ -14,7 +14,16 @@ from search_spaces.layers.channel_norms import ChannelRmsNorm
 
 AFFINE = (
     *(nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear),
-    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.LayerNorm, LayerNorm2d, RmsNorm2d, ChannelRmsNorm),
+    *(
+        nn.BatchNorm1d,
+        nn.BatchNorm2d,
+        nn.BatchNorm3d,
+        nn.GroupNorm,
+        nn.LayerNorm,
+        LayerNorm2d,
+        RmsNorm2d,
+        ChannelRmsNorm,
+    ),
 )
 """Layers that give zeros when their weights and biases are zero."""
 

@@ -1,4 +1,4 @@
-"""Layers by the number of a map's sides: (batch, channels), (batch, channels, length), (batch, channels, high, wide)."""
+"""Layers by the number of a map's sides: none, (batch, channels), one, (batch, channels, length), and more."""
 
 from typing import Any
 

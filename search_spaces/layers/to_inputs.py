@@ -9,19 +9,24 @@ from search_spaces.site import Shape, Site
 
 
 class Upsampled(nn.Module):
-    """Maps (batch, channels, high, wide) at other sides, bilinearly; those that have them pass through."""
+    """Maps (batch, channels, high, wide) at other sides, bilinearly, or each pixel as the nearest one of the map."""
 
-    def __init__(self, sides: Shape) -> None:
+    def __init__(self, sides: Shape, nearest: bool) -> None:
         super().__init__()
-        self.sides = tuple(sides)
+        self.sides, self.nearest = tuple(sides), nearest
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if tuple(x.shape[2:]) == self.sides:
-            return x
+        if self.nearest:
+            return functional.interpolate(x, self.sides, mode="nearest")
         return functional.interpolate(x, self.sides, mode="bilinear", align_corners=False)
 
 
 keeps_zeros(Upsampled)
+
+
+def upsampling(before: Shape, after: Shape, nearest: bool = False) -> nn.Module:
+    """What brings maps of the sides `before` to those of `after`: nothing where they are the same."""
+    return nn.Identity() if tuple(before) == tuple(after) else Upsampled(after, nearest)
 
 
 def without_inputs(site: Site) -> str | None:

@@ -17,7 +17,10 @@ from search_spaces.site import Shape, Site
     sides=(1, 2),
 )
 class PoolDownsample(Part):
-    """The average of each 2x2 square (of two positions of a sequence), a 1x1 convolution and a normalization (the shortcut of ResNet-D)."""
+    """The average of each 2x2 square, a 1x1 convolution and a normalization (the shortcut of ResNet-D).
+
+    Of sequences, the average of two positions each.
+    """
 
     norm: Any = slot("norm", default="batch")
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from search_spaces.layers.to_inputs import Upsampled, without_inputs
+from search_spaces.layers.to_inputs import upsampling, without_inputs
 from search_spaces.parts import Part, Placed, part, slot
 from search_spaces.site import Shape, Site
 
@@ -29,4 +29,5 @@ class DenseHead(Part):
 
     def build(self, site: Site) -> nn.Module:
         norm = [] if self.norm is None else [self.norm.build(site.at(site.shape))]
-        return nn.Sequential(*norm, nn.Conv2d(site.channels, site.leads_to, 1), Upsampled(site.inputs[1:]))
+        score = nn.Conv2d(site.channels, site.leads_to, 1)
+        return nn.Sequential(*norm, score, upsampling(site.sides, site.inputs[1:]))

@@ -1,13 +1,14 @@
 """A head for dense prediction that adds up the scores of all stages' maps."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import nn
 
 from search_spaces.declarations import transparent
-from search_spaces.layers.to_inputs import Upsampled, without_inputs
+from search_spaces.layers.to_inputs import upsampling, without_inputs
 from search_spaces.parts import Part, Placed, part, slot
 from search_spaces.site import Shape, Site
 
@@ -54,4 +55,4 @@ class DenseSkipsHead(Part):
             norm = [] if self.norm is None else [self.norm.build(site.at(shape))]
             scores.append(nn.Sequential(*norm, nn.Conv2d(shape[0], site.leads_to, 1)))
         sides = [site.inputs[1:], *(shape[1:] for shape in site.maps)]
-        return SummedScores(scores, [Upsampled(side) for side in sides[:-1]])
+        return SummedScores(scores, [upsampling(deep, high) for high, deep in pairwise(sides)])

@@ -1,15 +1,15 @@
 """A head for dense prediction on a feature pyramid."""
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from search_spaces.declarations import transparent
 from search_spaces.errors import SpaceError
-from search_spaces.layers.to_inputs import Upsampled, without_inputs
+from search_spaces.layers.to_inputs import upsampling, without_inputs
 from search_spaces.parts import Part, Placed, part, size, slot
 from search_spaces.site import Shape, Site
 
@@ -19,18 +19,22 @@ class SemanticPyramid(nn.Module):
     """A pyramid of maps, all of which are brought to the first one's sides and added up, then scored."""
 
     def __init__(
-        self, laterals: Iterable[nn.Module], smooth: Iterable[nn.Module], levels: Iterable[nn.Module], score: nn.Module
+        self,
+        laterals: Iterable[nn.Module],
+        down: Iterable[nn.Module],
+        smooth: Iterable[nn.Module],
+        levels: Iterable[nn.Module],
+        score: nn.Module,
     ) -> None:
         super().__init__()
-        self.laterals, self.smooth = nn.ModuleList(laterals), nn.ModuleList(smooth)
+        self.laterals, self.down, self.smooth = map(nn.ModuleList, (laterals, down, smooth))
         self.levels, self.score = nn.ModuleList(levels), score
 
     def forward(self, maps: tuple[torch.Tensor, ...]) -> torch.Tensor:
         above = self.laterals[-1](maps[-1])
         total = self.levels[-1](self.smooth[-1](above))
         for place in range(len(self.laterals) - 2, -1, -1):
-            x = self.laterals[place](maps[place])
-            above = x + functional.interpolate(above, x.shape[2:], mode="nearest")
+            above = self.laterals[place](maps[place]) + self.down[place](above)
             total = total + self.levels[place](self.smooth[place](above))
         return self.score(total)
 
@@ -68,9 +72,10 @@ class SemanticFpnHead(Part):
 
     def build(self, site: Site) -> nn.Module:
         levels = [self._level(site, place) for place in range(len(site.maps))]
-        score = nn.Sequential(nn.Conv2d(self.width, site.leads_to, 1), Upsampled(site.inputs[1:]))
+        score = nn.Sequential(nn.Conv2d(self.width, site.leads_to, 1), upsampling(site.maps[0][1:], site.inputs[1:]))
         return SemanticPyramid(
             [nn.Conv2d(shape[0], self.pyramid, 1) for shape in site.maps],
+            [upsampling(deep[1:], high[1:], nearest=True) for high, deep in pairwise(site.maps)],
             [nn.Conv2d(self.pyramid, self.pyramid, 3, padding=1) for _ in site.maps],
             levels,
             score,
@@ -80,9 +85,10 @@ class SemanticFpnHead(Part):
         """The steps from the pyramid's map number `place` to the first one's sides."""
         layers: list[nn.Module] = []
         for step in range(max(1, place)):
-            inner = site.at((self.width, *site.maps[place - step][1:]))
+            sides = site.maps[place - step][1:]
+            inner = site.at((self.width, *sides))
             channels = self.width if step else self.pyramid
             layers.append(nn.Conv2d(channels, self.width, 3, padding=1, bias=self.norm is None))
             layers += [] if self.norm is None else [self.norm.build(inner)]
-            layers += [nn.ReLU(), *([Upsampled(site.maps[place - step - 1][1:])] if place else [])]
+            layers += [nn.ReLU(), *([upsampling(sides, site.maps[place - step - 1][1:])] if place else [])]
         return nn.Sequential(*layers)

@@ -30,7 +30,10 @@ class ConditionalPositions(nn.Module):
     sides=(1, 2),
 )
 class ConditionalEncoding(Part):
-    """A depthwise convolution with a shortcut; works at any resolution. `causal`, for sequences, it looks back alone."""
+    """A depthwise convolution with a shortcut; works at any resolution.
+
+    `causal`, for sequences, it looks back alone.
+    """
 
     kernel: int = size("kernel", default=3, grows=True)
     causal: bool = False

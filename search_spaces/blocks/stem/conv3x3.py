@@ -18,7 +18,10 @@ from search_spaces.site import Shape, Site
     sides=(1, 2),
 )
 class Conv3x3Stem(Part):
-    """A 3x3 convolution (of 3 positions along a sequence), a normalization and an activation; `stride` 1 for small images."""
+    """A 3x3 convolution, a normalization and an activation; `stride` 1 for small images.
+
+    Of sequences, a convolution of 3 positions.
+    """
 
     stride: int = size("stride", default=2)
     norm: Any = slot("norm", default="batch")

@@ -39,7 +39,9 @@ class SpectrogramPatchesStem(Part):
         if all(side >= size for side, size in zip(site.sides, self.patch, strict=True)):
             return None
         bands, frames = site.sides
-        return f"patches of {self.bands} bands x {self.frames} frames don't fit into {bands} x {frames}; make them smaller"
+        return (
+            f"patches of {self.bands} bands x {self.frames} frames don't fit into {bands} x {frames}; make them smaller"
+        )
 
     def shape_after(self, site: Site) -> Shape:
         return (

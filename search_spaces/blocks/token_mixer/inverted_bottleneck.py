@@ -62,7 +62,11 @@ class InvertedBottleneck(Part):
         layers = []
         if hidden != channels:
             layers += [self._conv(site, channels, hidden, 1), *self._norm(inner), self.activation.build(inner)]
-        layers += [self._conv(site, hidden, hidden, self.kernel, hidden), *self._norm(inner), self.activation.build(inner)]
+        layers += [
+            self._conv(site, hidden, hidden, self.kernel, hidden),
+            *self._norm(inner),
+            self.activation.build(inner),
+        ]
         if self.channel_attention is not None:
             layers.append(self.channel_attention.build(inner))
         layers += [self._conv(site, hidden, channels, 1), *self._norm(site.wide(channels))]
