@@ -1,8 +1,11 @@
 """Positions as sines and cosines."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
+from search_spaces.declarations import grows
 from search_spaces.errors import SpaceError
 from search_spaces.parts import Part, part
 from search_spaces.site import Site
@@ -26,6 +29,15 @@ class SinusoidalPositions(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + self.waves
+
+
+@grows(SinusoidalPositions)
+def _of_one_width(growth: Any, old: SinusoidalPositions, new: SinusoidalPositions, path: str) -> None:
+    if old.waves.shape != new.waves.shape:
+        before, after = len(old.waves), len(new.waves)
+        raise SpaceError(
+            f"the waves of {before} channels are none of those of {after}; give it learned positions to widen"
+        )
 
 
 @part("positional_encoding", "sinusoidal", source="Attention Is All You Need", sliced=True, sides=1)
