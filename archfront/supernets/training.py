@@ -11,6 +11,7 @@ from archfront.contracts import WrongUse
 from archfront.supernets.settings import SupernetSettings, keep
 from evaluators.candidate_training import threads_set, training_device
 from evaluators.datasets import DataSet, load
+from evaluators.fitting import check_space
 from evaluators.inherited_weights import about_supernet, check_data
 from evaluators.recipe import default_recipe
 from evaluators.recipes.training import FIELDS, Recipe
@@ -112,9 +113,13 @@ def _supernet(settings: SupernetSettings, space: Space, data: DataSet) -> Supern
 
 
 def _space(settings: SupernetSettings, data: DataSet) -> Space:
-    found = get_space(settings.space or data.space, data.inputs, data.train.size)
+    if settings.space:
+        found = get_space(settings.space, data.inputs, data.train.size)
+    else:
+        found = get_space(data.space, data.inputs, data.train.size)
     if not isinstance(found, Space):
         raise WrongUse(f"'{found.name}' isn't a tree of parts; only such a space has a supernet")
+    check_space(found, data)
     if without_recipe(found.tree) is not found.tree:
         raise WrongUse(
             f"the space '{found.name}' brings recipes, but all networks of a supernet are trained by one; "
