@@ -50,7 +50,7 @@ class Family(Registry[Any]):
     def network(self, part: Any, site: Site) -> Any:
         """A tree of networks of two widths that have `part` in them, where it is given features of the site's shape.
 
-        The networks take images of 3 channels and the site's sides; of a stem or network, of the very shape.
+        The networks take inputs of 3 channels and the site's sides; of a stem or network, of the very shape.
         """
         raise SpaceError(f"the family '{self.name}' doesn't say how a network holds its parts; override network()")
 

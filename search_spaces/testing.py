@@ -36,6 +36,7 @@ from search_spaces.counting import count
 from search_spaces.decisions import INACTIVE
 from search_spaces.deployment import deployed, unfolded
 from search_spaces.errors import SpaceError
+from search_spaces.example_inputs import example_inputs
 from search_spaces.families import FAMILIES
 from search_spaces.parts import Part, fields_of
 from search_spaces.site import Shape, Site
@@ -54,7 +55,9 @@ def module_of(part: Any, shape: Shape) -> tuple[nn.Module, Shape]:
     """The module of a part for features of `shape`, built as its family is, and the shape that must come out."""
     family = FAMILIES[part.family]
     site = family.site(shape)
-    return family.module(part, site), family.shape_after(part, site)
+    module = family.module(part, site)
+    module.takes_ids = part.takes_ids()
+    return module, family.shape_after(part, site)
 
 
 def randomise(model: nn.Module, seed: int) -> nn.Module:
@@ -77,7 +80,7 @@ def randomise(model: nn.Module, seed: int) -> nn.Module:
 def assert_deployed_equal(model: nn.Module, inputs: Shape, seed: int = 0, tolerance: float = 1e-10) -> None:
     """The deployed form of `model`, in float64 with random weights, gives the same outputs, within their range."""
     model = randomise(model.double(), seed).eval()
-    x = torch.randn(2, *inputs, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    x = example_inputs(model, inputs, 2, seed, torch.float64)
     with torch.no_grad():
         expected, got = model(x), deployed(model)(x)
     error = (expected - got).abs().max().item() / max(1.0, expected.abs().max().item())
@@ -87,7 +90,7 @@ def assert_deployed_equal(model: nn.Module, inputs: Shape, seed: int = 0, tolera
 def network_with(part: Any, shape: Shape) -> Any:
     """A tree of networks of two widths that have `part` in them, where it is given features of `shape` or wider ones.
 
-    The networks take images of (3, height, width) of the shape; for a stem or network, of the shape itself.
+    The networks take inputs of 3 channels and the shape's sides; for a stem or network, of the shape itself.
     """
     family = FAMILIES[part.family]
     return family.network(part, family.site(shape))
@@ -108,8 +111,7 @@ def assert_extracted_equal(supernet: Supernet, architecture: Any, tolerance: flo
     """Outputs, gradients and training's effect on statistics are the extracted network's, to `tolerance` of scale."""
     extracted = supernet.extract(architecture)
     supernet.activate(architecture)
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(4, *supernet.inputs, dtype=torch.float64, generator=generator)
+    x = example_inputs(extracted, supernet.inputs, 4, 0, torch.float64)
     for mode in (False, True):
         expected, got = extracted.train(mode)(x), supernet.train(mode)(x)
         _assert_near(got, expected, tolerance, f"outputs with training={mode}")
@@ -158,8 +160,9 @@ def _assert_near(got: Any, expected: Any, tolerance: float, what: str) -> None:
 class PartConformance:
     """What every part owes. `cases` holds pairs of a part without holes and a shape that it accepts.
 
-    For a stem or network the shape is that of the images. `refused` holds pairs that `accepts` must refuse,
-    `wrong` pairs of a function that makes a part with a value that can't be, and the path in the error.
+    For a stem or network the shape is that of the inputs; of tokens, (vocabulary, length). `refused` holds
+    pairs that `accepts` must refuse, `wrong` pairs of a function that makes a part with a value that can't be, and the
+    path in the error.
     """
 
     cases: ClassVar[Sequence[tuple[Any, Shape]]] = ()
@@ -196,15 +199,16 @@ class PartConformance:
         part, shape = case
         check(part, FAMILIES[part.family].site(shape))
         model, expected = module_of(part, shape)
-        x = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        x = example_inputs(model, shape, 2)
+        x.requires_grad = x.is_floating_point()
         y = model(x)
         assert tuple(y.shape) == (2, *expected)
         with_auxiliary_losses(_loss(y), model, _loss).backward()
-        assert x.grad is not None and x.grad.isfinite().all()
+        assert not x.requires_grad or (x.grad is not None and x.grad.isfinite().all())
         if part.routed:
             # A batch reaches only some of the weights; many of them reach all.
             for seed in range(1, BATCHES):
-                model(torch.randn(2, *shape, generator=torch.Generator().manual_seed(seed))).square().sum().backward()
+                model(example_inputs(model, shape, 2, seed)).square().sum().backward()
         for name, parameter in model.named_parameters():
             assert parameter.grad is not None and parameter.grad.isfinite().all(), f"no finite gradient for {name}"
 
@@ -220,7 +224,7 @@ class PartConformance:
         """The module computes what the publication says."""
         part, shape = case
         module = randomise(module_of(part, shape)[0].double(), 3).eval()
-        x = torch.randn(2, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+        x = example_inputs(module, shape, 2, 3, torch.float64)
         with torch.no_grad():
             _assert_near(module(x), self.reference(part, FAMILIES[part.family].site(shape), module, x), 1e-9, part.name)
 
@@ -251,7 +255,7 @@ class PartConformance:
         networks.sort(key=lambda architecture: _parameters(build(architecture, inputs, OUTPUTS)))
         if not part.sliced or len(networks) < 2 or networks[0] == networks[-1]:
             pytest.skip("its configurations have weights of their own, or it stands in networks of one size alone")
-        images = torch.randn(8, *inputs, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+        images = example_inputs(supernet.network, inputs, 8, 5, torch.float64)
         mine = re.compile(rf"\[{part.name}[,\]]")
         small = {key: found for key, found in _influence(supernet, networks[0], images).items() if mine.search(key)}
         supernet.activate(networks[0])
@@ -277,7 +281,7 @@ class PartConformance:
     def test_works_in_float64(self, case: tuple[Part, Shape]) -> None:
         part, shape = case
         model = module_of(part, shape)[0].double().eval()
-        y = model(torch.randn(2, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)))
+        y = model(example_inputs(model, shape, 2, dtype=torch.float64))
         assert y.dtype == torch.float64 and y.isfinite().all()
 
     def test_deployed_form_gives_the_same_outputs(self, case: tuple[Part, Shape]) -> None:
@@ -289,7 +293,7 @@ class PartConformance:
         short = canonical(part)
         assert canonical(short) == short and digest(short) == digest(part)
         models = [randomise(module_of(spelling, shape)[0].double(), 1).eval() for spelling in (part, short)]
-        x = torch.randn(2, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+        x = example_inputs(models[0], shape, 2, 1, torch.float64)
         assert torch.equal(models[0](x), models[1](x))
 
     def test_works_in_a_supernet(self, case: tuple[Part, Shape]) -> None:
@@ -318,7 +322,7 @@ class PartConformance:
 
 
 class SpaceConformance:
-    """What every search space owes. `inputs` is the shape of images that its networks are built for, if they are."""
+    """What every search space owes. `inputs` is the shape that its networks are built for, if they are."""
 
     space: ClassVar[SearchSpace]
     samples: ClassVar[int] = 10_000
@@ -381,8 +385,9 @@ class SpaceConformance:
             pytest.skip("no inputs given: the space's architectures are not built")
         for seed in range(self.builds):
             network = build(self.space.sample(seed), self.inputs, OUTPUTS, seed=seed)
-            y = network(torch.randn(2, *self.inputs, generator=torch.Generator().manual_seed(seed)))
-            assert tuple(y.shape) == (2, OUTPUTS)
+            y = network(example_inputs(network, self.inputs, 2, seed))
+            site = Site(self.inputs, OUTPUTS, inputs=self.inputs)
+            assert tuple(y.shape) == (2, *self.space.sample(seed).shape_after(site))
             with_auxiliary_losses(_loss(y), network, _loss).backward()
             assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
             assert_deployed_equal(network, self.inputs, seed)
@@ -487,7 +492,7 @@ def _assert_held_as_listed(supernet: Supernet, part: Any) -> None:
 def _fits(architecture: Any, inputs: Shape) -> bool:
     """Whether every part accepts its shape; not all work at both widths."""
     try:
-        check(architecture, Site(inputs, OUTPUTS))
+        check(architecture, Site(inputs, OUTPUTS, inputs=inputs))
     except SpaceError:
         return False
     return True

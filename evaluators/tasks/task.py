@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from archfront.contracts import Metric, Provenance, WrongUse
 from search_spaces.errors import SpaceError
+from search_spaces.example_inputs import takes_ids
 
 Shape = tuple[int, ...]
 Kind = Literal["categorical", "binary", "numeric"]
@@ -114,6 +115,10 @@ class Task(ABC):
 
     def check(self, model: nn.Module, examples: Tensor) -> None:
         """Raise `SpaceError`, one line, where the network can't do this task; `examples` as it takes them."""
+        if takes_ids(model) == examples.is_floating_point():
+            takes, given = ("tokens", "numbers") if takes_ids(model) else ("numbers", "tokens")
+            cure = "another stem than" if takes_ids(model) else "a stem for them, as"
+            raise SpaceError(f"the network takes {takes}, and the data are {given}: take {cure} token_embedding")
         was = model.training
         with torch.no_grad():
             found = tuple(model.eval()(examples[:1]).shape[1:])

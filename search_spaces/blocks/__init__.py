@@ -1,7 +1,8 @@
 """The blocks that architectures are made of: one folder per family, one design per file, named as it is registered.
 
 What the parts of a family owe, besides their fields. `site` says where a part is built (`search_spaces.site`); a
-*shape* is channels first, (channels, height, width) for maps of pictures, without the batch.
+*shape* is channels first, without the batch: (channels, height, width) for maps of pictures, (channels, length) for
+sequences, (channels,) for tables. A stem whose `takes_ids` says so is given numbers of tokens, (vocabulary, length).
 
 | family | `build` is given | and returns a module |
 |---|---|---|
@@ -11,11 +12,11 @@ What the parts of a family owe, besides their fields. `site` says where a part i
 | activation | `site` | elementwise |
 | residual | `site` | `module(x, branch(x))` -> the shape of `x` |
 | norm_placement | `site, inner, make_norm, residual` | the whole residual branch, same shape in and out |
-| head | `site` | `site.shape` (all stages' maps with `all_maps`) -> (`site.width`,) |
+| head | `site` | `site.shape` (all stages' maps with `all_maps`) -> `shape_after(site)`, of `site.width` outputs |
 | neck | `site` | a tuple of maps of `site.maps` -> a tuple of maps of `shapes_after(site)` |
 | stage | `site` | `site.shape` -> `shape_after(site)` |
 | wiring | `site, modules, sites` | the modules as one, see `search_spaces/topologies/wiring` |
-| network | `site` | `site.shape` -> (`site.width`,) |
+| network | `site` | `site.shape` -> what its head gives |
 
 `accepts(site)` says why a part can't be built at a site. A part that holds others has `parts_at(site)`, which yields
 `(path, part, site)` for each part that it builds, so that the check reaches them.

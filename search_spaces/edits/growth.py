@@ -12,8 +12,11 @@ import torch
 from timm.layers import LayerNorm2d, LayerScale2d, RmsNorm2d
 from torch import Tensor, nn
 
-from search_spaces.declarations import FORMED, GROWTH, TRANSPARENT, declared, grows, transparent
+from search_spaces.declarations import FORMED, GROWTH, IDENTITIES, TRANSPARENT, declared, grows, transparent
+from search_spaces.edits.identity import make_zero
 from search_spaces.errors import SpaceError
+from search_spaces.layers.by_sides import CONVS
+from search_spaces.layers.channel_norms import ChannelLayerNorm, ChannelRmsNorm, ChannelScale
 
 transparent(nn.Sequential)
 transparent(nn.ModuleList)
@@ -68,7 +71,10 @@ class Growth:
 
     def pass_on(self, module: nn.Module, path: str) -> None:
         """Let a module pass on what it is given: a depthwise convolution whose kernels are one in the centre."""
-        if not (isinstance(module, nn.Conv2d) and _depthwise(module)):
+        rule = declared(IDENTITIES, module)
+        if rule is not None and rule(module, make_zero):
+            return
+        if not (isinstance(module, CONVS) and _depthwise(module)):
             raise SpaceError(f"a {type(module).__name__} can't begin as the identity", path)
         nn.init.dirac_(module.weight, module.groups)
         if module.bias is not None:
@@ -78,10 +84,10 @@ class Growth:
         """The module for one of `count` equal shares of its channels, each of which it must treat alone."""
         if not any(True for _ in module.parameters()):
             return module
-        if not isinstance(module, nn.Conv2d) or not _depthwise(module):
+        if not isinstance(module, CONVS) or not _depthwise(module):
             raise SpaceError(f"a {type(module).__name__} mixes channels, so its channels can't be split")
         size = module.in_channels // count
-        part = nn.Conv2d(
+        part = type(module)(
             size,
             size,
             module.kernel_size,
@@ -128,7 +134,7 @@ def _shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
 
 
-def _depthwise(conv: nn.Conv2d) -> bool:
+def _depthwise(conv: Any) -> bool:
     return conv.groups == conv.in_channels == conv.out_channels
 
 
@@ -158,7 +164,14 @@ def _linear(growth: Growth, old: Any, new: Any, path: str) -> None:
         new.bias.copy_(growth.rows(old.bias, new.out_features))
 
 
-@grows(LayerNorm2d, RmsNorm2d)
+@grows(nn.Embedding)
+def _embedding(growth: Growth, old: Any, new: Any, path: str) -> None:
+    if old.num_embeddings != new.num_embeddings:
+        raise SpaceError(f"a table of {old.num_embeddings} vectors can't become one of {new.num_embeddings}")
+    new.weight.copy_(growth.rows(old.weight, new.embedding_dim, 1))
+
+
+@grows(LayerNorm2d, RmsNorm2d, ChannelLayerNorm, ChannelRmsNorm)
 def _norm_of_positions(growth: Growth, old: Any, new: Any, path: str) -> None:
     before, after = old.weight.shape[0], new.weight.shape[0]
     if after % before:
@@ -176,7 +189,7 @@ def _group_norm(growth: Growth, old: Any, new: Any, path: str) -> None:
     _per_channel(growth, old, new, path)
 
 
-@grows(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, LayerScale2d)
+@grows(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, LayerScale2d, ChannelScale)
 def _per_channel(growth: Growth, old: Any, new: Any, path: str) -> None:
     targets = new.state_dict()
     for name, tensor in old.state_dict().items():

@@ -10,14 +10,24 @@ from torch import nn
 
 from search_spaces.declarations import IDENTITIES, ZEROS, declared, keeps_zeros
 from search_spaces.errors import SpaceError
+from search_spaces.layers.channel_norms import ChannelRmsNorm
 
 AFFINE = (
     *(nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear),
-    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.LayerNorm, LayerNorm2d, RmsNorm2d),
+    *(
+        nn.BatchNorm1d,
+        nn.BatchNorm2d,
+        nn.BatchNorm3d,
+        nn.GroupNorm,
+        nn.LayerNorm,
+        LayerNorm2d,
+        RmsNorm2d,
+        ChannelRmsNorm,
+    ),
 )
 """Layers that give zeros when their weights and biases are zero."""
 
-keeps_zeros(nn.Identity, nn.Dropout, nn.GELU, nn.ReLU, nn.SiLU, nn.Hardswish, nn.AvgPool2d)
+keeps_zeros(nn.Identity, nn.Dropout, nn.GELU, nn.ReLU, nn.SiLU, nn.Hardswish, nn.AvgPool1d, nn.AvgPool2d)
 
 
 def make_identity(module: nn.Module) -> None:

@@ -1,14 +1,16 @@
 """The 1x1 convolution of several maps' concatenation."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 from search_spaces.declarations import transparent
+from search_spaces.layers.by_sides import CONVS, pointwise
 
-CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-"""By the number of a map's sides, less one."""
+LAYERS = (nn.Linear, *CONVS)
+"""What mixes the channels of maps of 0, 1, 2 and 3 sides."""
 
 
 @transparent
@@ -30,10 +32,9 @@ class MapsConv(nn.Module):
         make_norm: Callable[[int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
-        kind = CONVS[sides - 1]
         convs: list[nn.Module] = []
         for count in channels:
-            conv = kind(count, width, 1, bias=False)
+            conv: Any = pointwise(sides, count, width, bias=False)
             # The initial weights are those that one convolution of all channels would have.
             nn.init.uniform_(conv.weight, -(sum(channels) ** -0.5), sum(channels) ** -0.5)
             convs.append(conv if make_norm is None else nn.Sequential(make_norm(count), conv))
@@ -50,10 +51,10 @@ class MapsConv(nn.Module):
 
     def reparameterize(self) -> None:
         """Become one convolution, where no map is normalized before."""
-        if len(self.convs) < 2 or not all(isinstance(conv, CONVS) for conv in self.convs):
+        if len(self.convs) < 2 or not all(isinstance(conv, LAYERS) for conv in self.convs):
             return
         weight = torch.cat([conv.weight for conv in self.convs], 1)
-        first = self.convs[0]
-        whole = type(first)(weight.shape[1], weight.shape[0], 1, bias=False).to(weight)
+        sides = weight.dim() - 2
+        whole: Any = pointwise(sides, weight.shape[1], weight.shape[0], bias=False).to(weight)
         whole.weight = nn.Parameter(weight.detach(), requires_grad=False)
         self.convs = nn.ModuleList([whole])

@@ -1,7 +1,7 @@
 """Ready search spaces, by name: each module holds a function that gives a tree with holes.
 
-The functions take the shape of the images and the number of training examples, and fit the space to them; called
-without, they give the space for their reference data.
+The functions take the shape of the inputs and the number of training examples, and fit the space to them; called
+without, they give the space for their reference data. Which one is searched when the user names none, a data set says.
 """
 
 import inspect
@@ -17,8 +17,9 @@ SPACES: Registry[Any] = Registry("space", "search_spaces.spaces")
 def get_space(name: str, inputs: tuple[int, ...] | None = None, examples: int | None = None) -> SearchSpace:
     """The search space registered as `name`, or the one a `path/to/file.py:name` points to.
 
-    A space that can fit itself to data (a function with the parameters `inputs`, (channels, height, width), and
-    `examples`, training images) does so where they are given. Raises `SpaceError` for an unknown name.
+    A space that can fit itself to data (a function with the parameters `inputs`, (channels, height, width) of
+    pictures, and `examples`, as many as there are to train on) does so where they are given.
+    Raises `SpaceError` for an unknown name.
     """
     value = SPACES.get(name)
     label = name.rpartition(":")[2]
@@ -31,8 +32,3 @@ def get_space(name: str, inputs: tuple[int, ...] | None = None, examples: int | 
             raise SpaceError(f"the space '{label}' needs {' and '.join(missing)}; give the data it is for")
         value = value(**given)
     return as_space(value, label)
-
-
-def default_space(inputs: tuple[int, ...], examples: int) -> SearchSpace:
-    """The space to search when the user names none: `hybrid`, fitted to the images' shape and their number."""
-    return get_space("hybrid", inputs, examples)

@@ -40,3 +40,17 @@ def size_for(inputs: tuple[int, ...], examples: int) -> Size:
     if side < 4:
         size = replace(size, strides=(1,))
     return size if examples >= FEW else replace(size, blocks=tuple(min(2, blocks) for blocks in size.blocks))
+
+
+def length_of(inputs: tuple[int, ...]) -> int:
+    """How many tokens a sequence has, of inputs (vocabulary, length); raises `SpaceError` for other inputs."""
+    if len(inputs) != 2 or inputs[0] < 2 or inputs[1] < 1:
+        raise SpaceError(f"takes tokens (vocabulary, length), of a vocabulary of 2 or more, not {inputs}", "inputs")
+    return inputs[1]
+
+
+def columns_of(inputs: tuple[int, ...]) -> int:
+    """How many columns a table has, of inputs (columns,); raises `SpaceError` for other inputs."""
+    if len(inputs) != 1 or inputs[0] < 1:
+        raise SpaceError(f"takes rows of a table (columns,), not {inputs}", "inputs")
+    return inputs[0]

@@ -140,7 +140,7 @@ def uses_of(supernet: Supernet, architecture: Any) -> dict[str, int]:
     network = supernet.network
     handles = []
     for name, module in network.named_modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear):
 
             def count(module: nn.Module, inputs: Any, output: Tensor, name: str = f"{name}.weight") -> None:
                 features = output.shape[-1] if isinstance(module, nn.Linear) else output.shape[1]

@@ -1,7 +1,10 @@
 """The inner parts of a design, built anew: what it should hold, and where; each has a test file of its own."""
 
+from itertools import product
+
 import torch
 from torch import nn
+from torch.nn import functional
 
 from search_spaces.site import Site
 
@@ -19,3 +22,26 @@ def rebuilt(part, site: Site, module: nn.Module) -> nn.Module:
 def map_of(x: torch.Tensor) -> Site:
     """The site of an inner part that is given `x`."""
     return Site(tuple(x.shape[1:]))
+
+
+def per_channel(values: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """One value per channel, so that it goes with the map `x`, whatever its sides."""
+    return values.view(-1, *[1] * (x.dim() - 2))
+
+
+def convolved(
+    x: torch.Tensor, weight: torch.Tensor, edge: int, dilation: int = 1, groups: int = 1, stride: int = 1
+) -> torch.Tensor:
+    """The convolution of a map of any sides by its definition: the sum over all taps of matrices times shifted maps."""
+    sides, kernel = x.dim() - 2, weight.shape[2]
+    around = functional.pad(x, (edge,) * (2 * sides))
+    count = [side - dilation * (kernel - 1) for side in around.shape[2:]]
+    matrices = weight.unflatten(0, (groups, -1))
+    y = torch.zeros(1, dtype=x.dtype)
+    for tap in product(range(kernel), repeat=sides):
+        places = [
+            slice(dilation * first, dilation * first + size, stride) for first, size in zip(tap, count, strict=True)
+        ]
+        seen = around[(..., *places)].unflatten(1, (groups, -1))
+        y = y + torch.einsum("goi,bgi...->bgo...", matrices[(..., *tap)], seen).flatten(1, 2)
+    return y

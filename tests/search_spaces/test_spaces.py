@@ -9,7 +9,7 @@ import torch
 
 from search_spaces import SpaceError
 from search_spaces.building import build
-from search_spaces.spaces import SPACES, default_space, get_space
+from search_spaces.spaces import SPACES, get_space
 from search_spaces.spaces.cell201 import from_arch_str
 from search_spaces.table import TableSpace
 from search_spaces.testing import SpaceConformance
@@ -126,19 +126,19 @@ def test_the_extremes_of_each_space_build_at_their_own_resolution():
         assert 100_000 < counts[0] < counts[1] < 60_000_000
 
 
-def test_the_default_space_fits_the_data():
-    stages = {n: len(default_space((3, n, n), 5_000).sample(0).stages) for n in (8, 32, 64, 224)}
+def test_hybrid_fits_the_data():
+    stages = {n: len(get_space("hybrid", (3, n, n), 5_000).sample(0).stages) for n in (8, 32, 64, 224)}
     assert stages == {8: 2, 32: 3, 64: 3, 224: 4}
-    few, many = default_space((3, 224, 224), 2_000).size(), default_space((3, 224, 224), 10**6).size()
+    few, many = get_space("hybrid", (3, 224, 224), 2_000).size(), get_space("hybrid", (3, 224, 224), 10**6).size()
     assert few < many
-    tiny = [build(default_space((1, 8, 8), 1_400).sample(i), (1, 8, 8), 10) for i in range(20)]
+    tiny = [build(get_space("hybrid", (1, 8, 8), 1_400).sample(i), (1, 8, 8), 10) for i in range(20)]
     assert max(sum(p.numel() for p in network.parameters()) for network in tiny) < 150_000
 
 
 def test_images_that_no_space_fits_are_refused():
     for inputs in ((3, 1, 8), (8, 8)):
         with pytest.raises(SpaceError, match="inputs: takes images"):
-            default_space(inputs, 1_000)
+            get_space("hybrid", inputs, 1_000)
 
 
 def test_sizes_follow_from_the_definitions():

@@ -24,6 +24,6 @@ def aggregated(module, maps):
 
 def pooled(module, maps):
     """One linear layer of all averages."""
-    means = torch.cat([norm(x).mean((2, 3)) for norm, x in zip(module.norms, maps, strict=True)], 1)
+    means = torch.cat([norm(x).flatten(2).mean(2) for norm, x in zip(module.norms, maps, strict=True)], 1)
     weight = torch.cat([linear.weight for linear in module.linears], 1)
     return functional.linear(means, weight, module.linears[-1].bias)

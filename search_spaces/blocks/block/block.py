@@ -16,7 +16,8 @@ class Block(Part):
     """Mix the positions, then the channels.
 
     Channel attention follows the token mixer, inside its branch. `channel_mixer=None` leaves the second branch out
-    (an inverted bottleneck mixes channels itself), `norm=None` leaves the normalizations out (it has its own).
+    (an inverted bottleneck mixes channels itself), `token_mixer=None` the first one (features without sides have no
+    positions to mix), `norm=None` leaves the normalizations out (the bottleneck has its own).
     """
 
     token_mixer: Any = slot("token_mixer")
@@ -27,9 +28,14 @@ class Block(Part):
     channel_attention: Any = slot("channel_attention", default=None)
 
     def validate(self) -> None:
-        for field in ("token_mixer", "norm_placement", "residual"):
+        for field in ("norm_placement", "residual"):
             if getattr(self, field) is None:
                 raise SpaceError(f"can't be None; a block needs a {field.replace('_', ' ')}", f"block.{field}")
+
+        if self.token_mixer is None and self.channel_mixer is None:
+            raise SpaceError("can't be None, too; a block needs a token mixer or a channel mixer", "block.token_mixer")
+        if self.token_mixer is None and self.channel_attention is not None:
+            raise SpaceError("follows the token mixer, and there is none; leave it out", "block.channel_attention")
 
     def canonical(self) -> Part:
         # Where nothing normalizes, it makes no difference where.
@@ -42,10 +48,12 @@ class Block(Part):
             yield field, getattr(self, field), site
 
     def build(self, site: Site) -> nn.Module:
-        token_mixer = self.token_mixer.build(site)
-        if self.channel_attention is not None:
-            token_mixer = nn.Sequential(token_mixer, self.channel_attention.build(site))
-        branches = [self._branch(token_mixer, site)]
+        branches = []
+        if self.token_mixer is not None:
+            token_mixer = self.token_mixer.build(site)
+            if self.channel_attention is not None:
+                token_mixer = nn.Sequential(token_mixer, self.channel_attention.build(site))
+            branches.append(self._branch(token_mixer, site))
         if self.channel_mixer is not None:
             branches.append(self._branch(self.channel_mixer.build(site), site))
         return nn.Sequential(*branches)

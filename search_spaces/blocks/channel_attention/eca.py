@@ -5,6 +5,7 @@ from torch import nn
 
 from search_spaces.declarations import keeps_zeros
 from search_spaces.errors import SpaceError
+from search_spaces.layers.as_picture import AsPicture
 from search_spaces.parts import Part, part
 from search_spaces.site import Site
 
@@ -16,7 +17,7 @@ keeps_zeros(EcaModule)
     "eca",
     source="ECA-Net: Efficient Channel Attention for Deep Convolutional Neural Networks",
     sliced=True,
-    sides=2,
+    sides=(1, 2),
 )
 class ECA(Part):
     """x sigmoid(w * mean(x)): a convolution over the channels' averages, without a bottleneck.
@@ -33,4 +34,5 @@ class ECA(Part):
             raise SpaceError(f"must be above 0, not {self.gamma}", "eca.gamma")
 
     def build(self, site: Site) -> nn.Module:
-        return EcaModule(site.channels, gamma=self.gamma, beta=self.beta)
+        attention = EcaModule(site.channels, gamma=self.gamma, beta=self.beta)
+        return attention if len(site.sides) == 2 else AsPicture(attention)

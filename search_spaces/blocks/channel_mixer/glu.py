@@ -8,6 +8,7 @@ from torch import nn
 
 from search_spaces.declarations import grows, zeroed
 from search_spaces.errors import SpaceError
+from search_spaces.layers.by_sides import convs_of
 from search_spaces.parts import Part, part, size, slot
 from search_spaces.site import Site
 
@@ -30,7 +31,7 @@ def _gated(growth: Any, old: Any, new: Any, path: str) -> None:
     source="GLU Variants Improve Transformer",
     sliced=True,
     chunks={"fc1.weight": 2, "fc1.bias": 2},
-    sides=2,
+    sides=(0, 1, 2),
 )
 class GLU(Part):
     """A gated linear unit: `value * activation(gate)`, each with `expansion` times the channels, then a 1x1 layer."""
@@ -44,6 +45,6 @@ class GLU(Part):
 
     def build(self, site: Site) -> nn.Module:
         hidden = max(1, round(site.channels * self.expansion))
-        return GluMlp(
-            site.channels, 2 * hidden, act_layer=partial(self.activation.build, site.wide(hidden)), use_conv=True
-        )
+        activation = partial(self.activation.build, site.wide(hidden))
+        mixer = GluMlp(site.channels, 2 * hidden, act_layer=activation, use_conv=bool(site.sides))
+        return convs_of(mixer, len(site.sides))

@@ -8,6 +8,7 @@ from torch import nn
 
 from search_spaces.declarations import transparent, zeroed
 from search_spaces.errors import SpaceError
+from search_spaces.layers.by_sides import convs_of
 from search_spaces.parts import Part, part, size, slot
 from search_spaces.site import Site
 
@@ -15,9 +16,9 @@ transparent(Mlp)
 zeroed(Mlp)(lambda module, zero: zero(module.fc2))
 
 
-@part("channel_mixer", "mlp", source="Attention Is All You Need", sliced=True, sides=2)
+@part("channel_mixer", "mlp", source="Attention Is All You Need", sliced=True, sides=(0, 1, 2))
 class MLP(Part):
-    """Two 1x1 layers with `expansion` times the channels between."""
+    """Two 1x1 layers (of features without sides, linear ones) with `expansion` times the channels between."""
 
     expansion: float = size("expansion", default=4, grows=True)
     activation: Any = slot("activation", default="gelu")
@@ -28,4 +29,6 @@ class MLP(Part):
 
     def build(self, site: Site) -> nn.Module:
         hidden = max(1, round(site.channels * self.expansion))
-        return Mlp(site.channels, hidden, act_layer=partial(self.activation.build, site.wide(hidden)), use_conv=True)
+        activation = partial(self.activation.build, site.wide(hidden))
+        mixer = Mlp(site.channels, hidden, act_layer=activation, use_conv=bool(site.sides))
+        return convs_of(mixer, len(site.sides))

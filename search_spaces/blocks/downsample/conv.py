@@ -5,11 +5,12 @@ from typing import Any
 from torch import nn
 
 from search_spaces.errors import SpaceError
+from search_spaces.layers.by_sides import convolution
 from search_spaces.parts import Part, Placed, part, size, slot
 from search_spaces.site import Shape, Site
 
 
-@part("downsample", "conv", source="Striving for Simplicity: The All Convolutional Net", sliced=True, sides=2)
+@part("downsample", "conv", source="Striving for Simplicity: The All Convolutional Net", sliced=True, sides=(1, 2))
 class ConvDownsample(Part):
     """A convolution of stride 2 and a normalization: kernel 3 overlaps, 2 (as in ConvNeXt) doesn't."""
 
@@ -34,5 +35,6 @@ class ConvDownsample(Part):
 
     def build(self, site: Site) -> nn.Module:
         padding = self.kernel // 2 if self.kernel == 3 else 0
-        conv = nn.Conv2d(site.channels, site.leads_to, self.kernel, 2, padding, bias=self.norm is None)
+        sides, bias = len(site.sides), self.norm is None
+        conv = convolution(sides, site.channels, site.leads_to, self.kernel, 2, padding, bias=bias)
         return nn.Sequential(conv, *([] if self.norm is None else [self.norm.build(site.at(self.shape_after(site)))]))

@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import nn
 
+from search_spaces.layers.by_sides import MEANS, pointwise
 from search_spaces.parts import Part, Placed, part, slot
 from search_spaces.site import Shape, Site
 
@@ -13,10 +14,13 @@ from search_spaces.site import Shape, Site
     "pool",
     source="Bag of Tricks for Image Classification with Convolutional Neural Networks",
     sliced=True,
-    sides=2,
+    sides=(1, 2),
 )
 class PoolDownsample(Part):
-    """The average of each 2x2 square, a 1x1 convolution and a normalization (the shortcut of ResNet-D)."""
+    """The average of each 2x2 square, a 1x1 convolution and a normalization (the shortcut of ResNet-D).
+
+    Of sequences, the average of two positions each.
+    """
 
     norm: Any = slot("norm", default="batch")
 
@@ -32,6 +36,7 @@ class PoolDownsample(Part):
         return [("norm", self.norm, site.at(self.shape_after(site)))]
 
     def build(self, site: Site) -> nn.Module:
-        conv = nn.Conv2d(site.channels, site.leads_to, 1, bias=self.norm is None)
+        sides = len(site.sides)
+        conv = pointwise(sides, site.channels, site.leads_to, bias=self.norm is None)
         norm = [] if self.norm is None else [self.norm.build(site.at(self.shape_after(site)))]
-        return nn.Sequential(nn.AvgPool2d(2), conv, *norm)
+        return nn.Sequential(MEANS[sides - 1](2), conv, *norm)

@@ -1,4 +1,6 @@
-"""Heads: `build(site)` gives a module from a map to `site.width` outputs.
+"""Heads: `build(site)` gives a module from a map to `shape_after(site)`, which has `site.width` outputs.
+
+That is (outputs,) of the whole input, or (outputs, *sides) where each position has outputs of its own.
 
 A head that has `all_maps = True` takes a tuple of all stages' maps instead, whose shapes are `site.maps`.
 """
@@ -22,7 +24,7 @@ class TwoMaps(nn.Module):
     """What a head or neck under test is given of all stages' maps: the second one is made by pooling."""
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return x, nn.functional.avg_pool2d(x, 2)
+        return x, (nn.functional.avg_pool1d if x.dim() == 3 else nn.functional.avg_pool2d)(x, 2)
 
 
 class Heads(Family):
@@ -32,7 +34,9 @@ class Heads(Family):
 
     def site(self, shape: Shape) -> Site:
         maps = (tuple(shape), (shape[0], *(side // 2 for side in shape[1:])))
-        return Site(tuple(shape), width=OUTPUTS, index=1, maps=maps)
+        # Inputs larger than the map, and by no whole number, as behind strides.
+        inputs = (3, *(2 * side + 1 for side in shape[1:]))
+        return Site(tuple(shape), width=OUTPUTS, index=1, maps=maps, inputs=inputs)
 
     def module(self, part: Any, site: Site) -> nn.Module:
         head = part.build(site)

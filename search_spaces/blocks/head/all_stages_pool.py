@@ -50,6 +50,7 @@ class StagesPool(nn.Module):
     "all_stages_pool",
     source="Hypercolumns for Object Segmentation and Fine-grained Localization",
     sliced=True,
+    sides=(1, 2, 3),
 )
 class AllStagesPoolHead(Part):
     """Classes from what all stages see: z = W [mean N(x_1), ..., mean N(x_k)] + b.

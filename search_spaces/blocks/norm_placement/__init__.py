@@ -10,6 +10,7 @@ from torch import nn
 
 from search_spaces.example_networks import staged
 from search_spaces.families import Family
+from search_spaces.layers.by_sides import BATCH_NORMS, pointwise
 from search_spaces.site import Site
 
 
@@ -24,8 +25,9 @@ class NormPlacements(Family):
     """How its parts are tested: around a 1x1 convolution, with batch normalization."""
 
     def module(self, part: Any, site: Site) -> nn.Module:
-        channels = site.channels
-        return part.build(site, nn.Conv2d(channels, channels, 1), lambda: nn.BatchNorm2d(channels), Sum())
+        channels, sides = site.channels, len(site.sides)
+        mixing = pointwise(sides, channels, channels)
+        return part.build(site, mixing, lambda: BATCH_NORMS[sides](channels), Sum())
 
     def network(self, part: Any, site: Site) -> Any:
         return staged(site, norm_placement=part)

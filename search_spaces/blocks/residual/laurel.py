@@ -1,9 +1,12 @@
 """Learned augmented residual."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
 from search_spaces.errors import SpaceError
+from search_spaces.layers.by_sides import pointwise
 from search_spaces.parts import Part, part, size
 from search_spaces.site import Site
 
@@ -11,11 +14,11 @@ from search_spaces.site import Site
 class AugmentedResidual(nn.Module):
     """a * branch + b * (x + up(down(x))): learned scalars, and a shortcut with a learned low-rank part."""
 
-    def __init__(self, channels: int, rank: int) -> None:
+    def __init__(self, channels: int, rank: int, sides: int) -> None:
         super().__init__()
         self.weights = nn.Parameter(torch.ones(2))
-        self.down = nn.Conv2d(channels, rank, 1, bias=False)
-        self.up = nn.Conv2d(rank, channels, 1, bias=False)
+        self.down: Any = pointwise(sides, channels, rank, bias=False)
+        self.up: Any = pointwise(sides, rank, channels, bias=False)
         # It begins as the plain sum.
         nn.init.orthogonal_(self.down.weight)
         nn.init.zeros_(self.up.weight)
@@ -24,7 +27,7 @@ class AugmentedResidual(nn.Module):
         return self.weights[0] * branch + self.weights[1] * (x + self.up(self.down(x)))
 
 
-@part("residual", "laurel", source="LAuReL: Learned Augmented Residual Layer", sliced=True, sides=2)
+@part("residual", "laurel", source="LAuReL: Learned Augmented Residual Layer", sliced=True, sides=(0, 1, 2))
 class LAuReL(Part):
     """a f(x) + b (x + B A x), with learned a and b (its "RW") and A, B of rank `rank` (its "LR").
 
@@ -39,4 +42,4 @@ class LAuReL(Part):
             raise SpaceError(f"must be 1 or more, not {self.rank}", "laurel.rank")
 
     def build(self, site: Site) -> nn.Module:
-        return AugmentedResidual(site.channels, self.rank)
+        return AugmentedResidual(site.channels, self.rank, len(site.sides))

@@ -17,7 +17,7 @@ class Stems(Family):
         return Site(tuple(shape), width=WIDTH)
 
     def network(self, part: Any, site: Site) -> Any:
-        return around(site.wide(WIDTH), stem=part)
+        return around(site.at(part.shape_after(site)), stem=part)
 
 
 STEM = Stems("stem", __name__)

@@ -5,6 +5,7 @@ from typing import Any
 from torch import nn
 
 from search_spaces.errors import SpaceError
+from search_spaces.layers.by_sides import convolution
 from search_spaces.parts import Part, Placed, part, size, slot
 from search_spaces.site import Shape, Site
 
@@ -14,10 +15,13 @@ from search_spaces.site import Shape, Site
     "conv3x3",
     source="Very Deep Convolutional Networks for Large-Scale Image Recognition",
     sliced=True,
-    sides=2,
+    sides=(1, 2),
 )
 class Conv3x3Stem(Part):
-    """A 3x3 convolution, a normalization and an activation; `stride` 1 for small images."""
+    """A 3x3 convolution, a normalization and an activation; `stride` 1 for small images.
+
+    Of sequences, a convolution of 3 positions.
+    """
 
     stride: int = size("stride", default=2)
     norm: Any = slot("norm", default="batch")
@@ -36,7 +40,8 @@ class Conv3x3Stem(Part):
 
     def build(self, site: Site) -> nn.Module:
         after = site.at(self.shape_after(site))
-        conv = nn.Conv2d(site.channels, site.leads_to, 3, self.stride, 1, bias=self.norm is None)
+        sides, bias = len(site.sides), self.norm is None
+        conv = convolution(sides, site.channels, site.leads_to, 3, self.stride, 1, bias=bias)
         norm = [] if self.norm is None else [self.norm.build(after)]
         activation = [] if self.activation is None else [self.activation.build(after)]
         return nn.Sequential(conv, *norm, *activation)

@@ -5,6 +5,7 @@ from typing import Any
 from torch import nn
 
 from search_spaces.errors import SpaceError
+from search_spaces.layers.by_sides import convolution
 from search_spaces.parts import Part, Placed, part, size, slot
 from search_spaces.site import Shape, Site
 
@@ -14,10 +15,13 @@ from search_spaces.site import Shape, Site
     "patchify",
     source="An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale",
     sliced=True,
-    sides=2,
+    sides=(1, 2),
 )
 class PatchifyStem(Part):
-    """A linear layer on patches of `patch` x `patch` pixels that don't overlap, and a normalization."""
+    """A linear layer on patches of `patch` x `patch` pixels that don't overlap, and a normalization.
+
+    Of sequences, on `patch` positions in a row.
+    """
 
     patch: int = size("stride", default=4, shared=False)
     norm: Any = slot("norm", default="layer")
@@ -30,7 +34,8 @@ class PatchifyStem(Part):
         if min(site.sides) >= self.patch:
             return None
         pixels = "x".join(map(str, site.sides))
-        return f"patches of {self.patch}x{self.patch} don't fit into {pixels} pixels; make patch smaller"
+        patch = "x".join([str(self.patch)] * len(site.sides))
+        return f"patches of {patch} don't fit into {pixels} pixels; make patch smaller"
 
     def shape_after(self, site: Site) -> Shape:
         return (site.leads_to, *(side // self.patch for side in site.sides))
@@ -39,5 +44,6 @@ class PatchifyStem(Part):
         return [("norm", self.norm, site.at(self.shape_after(site)))]
 
     def build(self, site: Site) -> nn.Module:
-        conv = nn.Conv2d(site.channels, site.leads_to, self.patch, self.patch, bias=self.norm is None)
+        sides, bias = len(site.sides), self.norm is None
+        conv = convolution(sides, site.channels, site.leads_to, self.patch, self.patch, bias=bias)
         return nn.Sequential(conv, *([] if self.norm is None else [self.norm.build(site.at(self.shape_after(site)))]))

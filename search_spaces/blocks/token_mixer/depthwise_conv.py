@@ -3,6 +3,7 @@
 from torch import nn
 
 from search_spaces.errors import SpaceError
+from search_spaces.layers.depthwise import depthwise, refused
 from search_spaces.parts import Part, part, size
 from search_spaces.site import Site
 
@@ -14,17 +15,20 @@ from search_spaces.site import Site
     sliced=True,
     channelwise=True,
     identity=True,
-    sides=2,
+    sides=(1, 2),
 )
 class DepthwiseConv(Part):
-    """One filter per channel."""
+    """One filter per channel. `causal`, for sequences, it sees what comes before each position and itself."""
 
     kernel: int = size("kernel", default=7, grows=True)
+    causal: bool = False
 
     def validate(self) -> None:
         if self.kernel < 1 or self.kernel % 2 == 0:
             raise SpaceError(f"must be odd and 1 or more, not {self.kernel}", "depthwise_conv.kernel")
 
+    def accepts(self, site: Site) -> str | None:
+        return refused(site, self.causal)
+
     def build(self, site: Site) -> nn.Module:
-        channels = site.channels
-        return nn.Conv2d(channels, channels, self.kernel, padding=self.kernel // 2, groups=channels)
+        return depthwise(site, self.kernel, self.causal)

@@ -3,6 +3,7 @@
 from torch import nn
 
 from search_spaces.errors import SpaceError
+from search_spaces.layers.by_sides import convolution
 from search_spaces.parts import Part, part, size
 from search_spaces.site import Site
 
@@ -14,7 +15,7 @@ from search_spaces.site import Site
     sliced=True,
     channelwise=True,
     identity=True,
-    sides=2,
+    sides=(1, 2),
 )
 class DilatedConv(Part):
     """One filter per channel whose taps are `dilation` positions apart: made for inputs that are so much larger."""
@@ -32,4 +33,9 @@ class DilatedConv(Part):
 
     def build(self, site: Site) -> nn.Module:
         channels, padding = site.channels, self.dilation * (self.kernel // 2)
-        return nn.Conv2d(channels, channels, self.kernel, padding=padding, dilation=self.dilation, groups=channels)
+        return convolution(
+            *(len(site.sides), channels, channels, self.kernel),
+            padding=padding,
+            dilation=self.dilation,
+            groups=channels,
+        )

@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from search_spaces.errors import SpaceError
+from search_spaces.layers.by_sides import convolution
 from search_spaces.parts import Part, Placed, part, size, slot
 from search_spaces.site import Site
 
@@ -15,7 +16,7 @@ from search_spaces.site import Site
     "inverted_bottleneck",
     source="MobileNetV2: Inverted Residuals and Linear Bottlenecks",
     sliced=True,
-    sides=2,
+    sides=(1, 2),
 )
 class InvertedBottleneck(Part):
     """1x1 to `expansion` times the channels, depthwise convolution, 1x1 back without activation.
@@ -60,15 +61,20 @@ class InvertedBottleneck(Part):
         hidden = inner.channels
         layers = []
         if hidden != channels:
-            layers += [self._conv(channels, hidden, 1), *self._norm(inner), self.activation.build(inner)]
-        layers += [self._conv(hidden, hidden, self.kernel, hidden), *self._norm(inner), self.activation.build(inner)]
+            layers += [self._conv(site, channels, hidden, 1), *self._norm(inner), self.activation.build(inner)]
+        layers += [
+            self._conv(site, hidden, hidden, self.kernel, hidden),
+            *self._norm(inner),
+            self.activation.build(inner),
+        ]
         if self.channel_attention is not None:
             layers.append(self.channel_attention.build(inner))
-        layers += [self._conv(hidden, channels, 1), *self._norm(site.wide(channels))]
+        layers += [self._conv(site, hidden, channels, 1), *self._norm(site.wide(channels))]
         return nn.Sequential(*layers)
 
-    def _conv(self, channels: int, width: int, kernel: int, groups: int = 1) -> nn.Module:
-        return nn.Conv2d(channels, width, kernel, padding=kernel // 2, groups=groups, bias=self.norm is None)
+    def _conv(self, site: Site, channels: int, width: int, kernel: int, groups: int = 1) -> nn.Module:
+        sides, bias = len(site.sides), self.norm is None
+        return convolution(sides, channels, width, kernel, padding=kernel // 2, groups=groups, bias=bias)
 
     def _norm(self, site: Site) -> list[nn.Module]:
         return [] if self.norm is None else [self.norm.build(site)]

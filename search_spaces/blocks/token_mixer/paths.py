@@ -9,6 +9,7 @@ from torch import nn
 
 from search_spaces.declarations import forms, transparent, zeroed
 from search_spaces.errors import SpaceError
+from search_spaces.layers.by_sides import CONVS
 from search_spaces.parts import Part, Placed, part, slot
 from search_spaces.site import Shape, Site
 
@@ -39,7 +40,7 @@ def _branched(growth: Any, old: nn.Module, new: ParallelPaths, path: str) -> boo
     if isinstance(old, ParallelPaths) and old.split == new.split and len(old.branches) == count:
         return False
     copies = [growth.share(old, count, place) if new.split else copy.deepcopy(old) for place in range(count)]
-    if isinstance(old, nn.Conv2d) and not new.split:
+    if isinstance(old, CONVS) and not new.split:
         growth.set_apart(copies)
     for place, (old_branch, branch) in enumerate(zip(copies, new.branches, strict=True)):
         growth.grow(old_branch, branch, f"{path}.branches.{place}")

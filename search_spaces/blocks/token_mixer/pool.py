@@ -11,13 +11,21 @@ from search_spaces.site import Site
 keeps_zeros(metaformer.Pooling)
 
 
+class Pooling1d(metaformer.Pooling):
+    """The same along a sequence."""
+
+    def __init__(self, kernel: int) -> None:
+        super().__init__(kernel)
+        self.pool = nn.AvgPool1d(kernel, 1, kernel // 2, count_include_pad=False)
+
+
 @part(
     "token_mixer",
     "pool",
     source="MetaFormer Is Actually What You Need for Vision",
     sliced=True,
     channelwise=True,
-    sides=2,
+    sides=(1, 2),
 )
 class Pooling(Part):
     """The average of each neighbourhood, less its centre (which the shortcut of the block adds again)."""
@@ -29,4 +37,4 @@ class Pooling(Part):
             raise SpaceError(f"must be odd and 3 or more, not {self.kernel}", "pool.kernel")
 
     def build(self, site: Site) -> nn.Module:
-        return metaformer.Pooling(self.kernel)
+        return metaformer.Pooling(self.kernel) if len(site.sides) == 2 else Pooling1d(self.kernel)

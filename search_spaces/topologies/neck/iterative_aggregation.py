@@ -7,12 +7,10 @@ import torch
 from torch import nn
 
 from search_spaces.declarations import transparent
+from search_spaces.layers.by_sides import POOLS
 from search_spaces.layers.maps_conv import MapsConv
 from search_spaces.parts import Part, Placed, part, slot
 from search_spaces.site import Shape, Site
-
-POOLS = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
-"""By the number of a map's sides, less one."""
 
 
 @transparent
@@ -42,7 +40,7 @@ class IterativelyAggregated(nn.Module):
         return tuple(fused)
 
 
-@part("neck", "iterative_aggregation", source="Deep Layer Aggregation", sliced=True)
+@part("neck", "iterative_aggregation", source="Deep Layer Aggregation", sliced=True, sides=(1, 2, 3))
 class IterativeAggregation(Part):
     """y_1 = x_1 and y_s = a(N(W_s [pool(y_(s-1)), x_s])): shallow maps are refined as they are fused with deeper ones.
 

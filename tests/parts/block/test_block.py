@@ -17,18 +17,24 @@ class TestBlock(PartConformance):
         (Block("inverted_bottleneck", "mlp", "layer", "pre", "layer_scale"), ODD),
         (Block("depthwise_conv", norm=None, norm_placement="peri"), ODD),
         (Block("inverted_bottleneck", channel_mixer=None, norm=None), ODD),
+        (Block(None, "glu", "rms", "post"), ODD),
+        (Block("self_attention", "glu", "rms", "peri", "layer_scale", "squeeze_excitation"), (16, 9)),
+        (Block("inverted_bottleneck", "mlp", "batch", "pre", "laurel"), (16, 9)),
+        (Block(None, "mlp", "batch", "pre"), (16,)),
+        (Block(None, "glu", "layer", "peri", "layer_scale"), (16,)),
     ]
     refused = [(Block("pool", norm=GroupNorm(group_size=5)), (16, 8, 8))]
     wrong = [
         (lambda: Block("pool", residual=None), "block.residual"),
-        (lambda: Block(None), "block.token_mixer"),
+        (lambda: Block(None, None), "block.token_mixer"),
+        (lambda: Block(None, channel_attention="eca"), "block.channel_attention"),
         (lambda: Block("poool"), "Block.token_mixer"),
         (lambda: Block(MLP()), "Block.token_mixer"),
     ]
 
     def reference(self, part, site, module, x):
         mixers = [[part.token_mixer, part.channel_attention], [part.channel_mixer]]
-        branches = mixers[: 1 if part.channel_mixer is None else 2]
+        branches = [mixer for mixer in mixers if mixer[0] is not None]
         assert len(module) == len(branches)
         for inner, branch in zip(branches, module, strict=True):
             x = self.branch(part, inner, branch, x)

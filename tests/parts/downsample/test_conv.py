@@ -1,10 +1,8 @@
 """Downsampling by a convolution."""
 
-from torch.nn import functional
-
 from search_spaces.blocks import ConvDownsample
 from search_spaces.testing import PartConformance
-from tests.parts.rebuilding import map_of, rebuilt
+from tests.parts.rebuilding import convolved, map_of, per_channel, rebuilt
 
 
 class TestConvDownsample(PartConformance):
@@ -13,16 +11,17 @@ class TestConvDownsample(PartConformance):
         (ConvDownsample(kernel=2, norm="layer"), (16, 5, 7)),
         (ConvDownsample(), (8, 1, 1)),
         (ConvDownsample(norm=None), (16, 5, 7)),
+        (ConvDownsample(), (16, 9)),
+        (ConvDownsample(kernel=2, norm="rms"), (16, 9)),
     ]
-    refused = [(ConvDownsample(kernel=2), (8, 1, 1))]
+    refused = [(ConvDownsample(kernel=2), (8, 1, 1)), (ConvDownsample(kernel=2), (8, 1)), (ConvDownsample(), (8,))]
     wrong = [(lambda: ConvDownsample(kernel=5), "conv.kernel")]
 
     def reference(self, part, site, module, x):
         """A convolution at every other position: 3x3 around it, or 2x2 from it on; then the normalization."""
         conv, *norms = module
         assert (conv.bias is None) == bool(norms)
-        everywhere = functional.conv2d(functional.pad(x, (1, 1, 1, 1)) if part.kernel == 3 else x, conv.weight)
-        y = everywhere[:, :, ::2, ::2]
+        y = convolved(x, conv.weight, 1 if part.kernel == 3 else 0, stride=2)
         for norm in norms:
             y = rebuilt(part.norm, map_of(y), norm)(y)
-        return y if norms else y + conv.bias[:, None, None]
+        return y if norms else y + per_channel(conv.bias, y)

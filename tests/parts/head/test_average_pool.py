@@ -10,6 +10,9 @@ class TestAveragePoolHead(PartConformance):
         (AveragePoolHead(), (16, 8, 8)),
         (AveragePoolHead(norm=None), (16, 5, 7)),
         (AveragePoolHead(norm="rms"), (16, 5, 7)),
+        (AveragePoolHead(), (16, 9)),
+        (AveragePoolHead(), (16,)),
+        (AveragePoolHead(norm=None), (16,)),
     ]
 
     def reference(self, part, site, module, x):
@@ -17,4 +20,4 @@ class TestAveragePoolHead(PartConformance):
         linear = module[-1]
         if part.norm is not None:
             x = rebuilt(part.norm, map_of(x), module[0])(x)
-        return x.mean((2, 3)) @ linear.weight.T + linear.bias
+        return x.unsqueeze(-1).flatten(2).mean(2) @ linear.weight.T + linear.bias

@@ -5,15 +5,16 @@ import torch
 from search_spaces.blocks import BatchNorm
 from search_spaces.site import Site
 from search_spaces.testing import PartConformance
+from tests.parts.rebuilding import per_channel
 
 
 class TestBatchNorm(PartConformance):
-    cases = [(BatchNorm(), (16, 8, 8))]
+    cases = [(BatchNorm(), (16, 8, 8)), (BatchNorm(), (16, 9)), (BatchNorm(), (16,))]
 
     def reference(self, part, site, module, x):
         """By the statistics that training gathered."""
         mean, variance, weight, bias = (
-            tensor[:, None, None] for tensor in (module.running_mean, module.running_var, module.weight, module.bias)
+            per_channel(tensor, x) for tensor in (module.running_mean, module.running_var, module.weight, module.bias)
         )
         return (x - mean) / (variance + 1e-5).sqrt() * weight + bias
 

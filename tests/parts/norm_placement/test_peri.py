@@ -14,9 +14,9 @@ def normalized(norm, x):
 class TestPeriNorm(PartConformance):
     """Around a 1x1 convolution; how blocks hold it is in the block's tests."""
 
-    cases = [(PeriNorm(), (16, 8, 8)), (PeriNorm(), (16, 5, 7))]
+    cases = [(PeriNorm(), (16, 8, 8)), (PeriNorm(), (16, 5, 7)), (PeriNorm(), (16, 9)), (PeriNorm(), (16,))]
 
     def reference(self, part, site, module, x):
-        (conv,) = (inner for inner in module.modules() if isinstance(inner, nn.Conv2d))
-        before, after = (inner for inner in module.modules() if isinstance(inner, nn.BatchNorm2d))
+        (conv,) = (inner for inner in module.modules() if isinstance(inner, nn.Conv1d | nn.Conv2d | nn.Linear))
+        before, after = (inner for inner in module.modules() if isinstance(inner, nn.BatchNorm1d | nn.BatchNorm2d))
         return x + normalized(after, conv(normalized(before, x)))

@@ -14,9 +14,9 @@ def normalized(norm, x):
 class TestPostNorm(PartConformance):
     """Around a 1x1 convolution; how blocks hold it is in the block's tests."""
 
-    cases = [(PostNorm(), (16, 8, 8)), (PostNorm(), (16, 5, 7))]
+    cases = [(PostNorm(), (16, 8, 8)), (PostNorm(), (16, 5, 7)), (PostNorm(), (16, 9)), (PostNorm(), (16,))]
 
     def reference(self, part, site, module, x):
-        (conv,) = (inner for inner in module.modules() if isinstance(inner, nn.Conv2d))
-        (norm,) = (inner for inner in module.modules() if isinstance(inner, nn.BatchNorm2d))
+        (conv,) = (inner for inner in module.modules() if isinstance(inner, nn.Conv1d | nn.Conv2d | nn.Linear))
+        (norm,) = (inner for inner in module.modules() if isinstance(inner, nn.BatchNorm1d | nn.BatchNorm2d))
         return normalized(norm, x + conv(x))

@@ -14,9 +14,9 @@ def normalized(norm, x):
 class TestPreNorm(PartConformance):
     """Around a 1x1 convolution; how blocks hold it is in the block's tests."""
 
-    cases = [(PreNorm(), (16, 8, 8)), (PreNorm(), (16, 5, 7))]
+    cases = [(PreNorm(), (16, 8, 8)), (PreNorm(), (16, 5, 7)), (PreNorm(), (16, 9)), (PreNorm(), (16,))]
 
     def reference(self, part, site, module, x):
-        (conv,) = (inner for inner in module.modules() if isinstance(inner, nn.Conv2d))
-        (norm,) = (inner for inner in module.modules() if isinstance(inner, nn.BatchNorm2d))
+        (conv,) = (inner for inner in module.modules() if isinstance(inner, nn.Conv1d | nn.Conv2d | nn.Linear))
+        (norm,) = (inner for inner in module.modules() if isinstance(inner, nn.BatchNorm1d | nn.BatchNorm2d))
         return x + conv(normalized(norm, x))

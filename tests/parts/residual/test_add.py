@@ -5,7 +5,7 @@ from search_spaces.testing import PartConformance
 
 
 class TestAdd(PartConformance):
-    cases = [(Add(), (16, 8, 8))]
+    cases = [(Add(), (16, 8, 8)), (Add(), (16, 9)), (Add(), (16,))]
 
     def reference(self, part, site, module, x):
         """The branch under test is the map from right to left."""

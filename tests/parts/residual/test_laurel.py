@@ -11,14 +11,14 @@ from search_spaces.testing import PartConformance
 
 
 class TestLAuReL(PartConformance):
-    cases = [(LAuReL(), (16, 8, 8)), (LAuReL(rank=3), (16, 5, 7))]
+    cases = [(LAuReL(), (16, 8, 8)), (LAuReL(rank=3), (16, 5, 7)), (LAuReL(3), (16, 9)), (LAuReL(3), (16,))]
 
     def reference(self, part: Any, site: Site, module: nn.Module, x: torch.Tensor) -> torch.Tensor:
         """Position by position, with the product of both matrices; the suite's branch is x mirrored."""
         weights, down, up = (parameter for parameter in module.parameters())
         matrix = up.flatten(1) @ down.flatten(1)
         assert torch.linalg.matrix_rank(matrix) == part.rank < site.channels
-        shortcut = x + torch.einsum("oi,nihw->nohw", matrix, x)
+        shortcut = x + torch.einsum("oi,ni...->no...", matrix, x)
         return weights[0] * x.flip(-1) + weights[1] * shortcut
 
 

@@ -1,10 +1,8 @@
 """Inverted bottleneck."""
 
-from torch.nn import functional
-
 from search_spaces.blocks import GroupNorm, InvertedBottleneck
 from search_spaces.testing import PartConformance
-from tests.parts.rebuilding import map_of, rebuilt
+from tests.parts.rebuilding import convolved, map_of, per_channel, rebuilt
 
 
 class TestInvertedBottleneck(PartConformance):
@@ -12,6 +10,7 @@ class TestInvertedBottleneck(PartConformance):
         (InvertedBottleneck(), (16, 8, 8)),
         (InvertedBottleneck(kernel=5, expansion=1, norm=None), (16, 5, 7)),
         (InvertedBottleneck(3, 3, "layer", "hard_swish", "squeeze_excitation"), (16, 5, 7)),
+        (InvertedBottleneck(3, 3, "batch", "relu", "eca"), (16, 9)),
     ]
     refused = [(InvertedBottleneck(expansion=3, norm=GroupNorm(group_size=32)), (16, 8, 8))]
     wrong = [
@@ -25,8 +24,9 @@ class TestInvertedBottleneck(PartConformance):
 
         def conv(y, width, kernel=1, groups=1):
             layer = next(layers)
-            assert layer.weight.shape == (width, y.shape[1] // groups, kernel, kernel)
-            return functional.conv2d(y, layer.weight, layer.bias, padding=kernel // 2, groups=groups)
+            assert layer.weight.shape == (width, y.shape[1] // groups, *[kernel] * len(site.sides))
+            y = convolved(y, layer.weight, kernel // 2, groups=groups)
+            return y if layer.bias is None else y + per_channel(layer.bias, y)
 
         def inner(own, y):
             return y if own is None else rebuilt(own, map_of(y), next(layers))(y)
