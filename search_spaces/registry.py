@@ -157,7 +157,10 @@ class Registry(Generic[T]):
             return {}
         package = importlib.import_module(self._package)
         found = pkgutil.iter_modules(getattr(package, "__path__", []))
-        return {module.name: f"{self._package}.{module.name}" for module in found if not module.name.startswith("_")}
+        # Packages within a package of designs are families of their own.
+        own = [module for module in found if not module.name.startswith("_")]
+        own = [module for module in own if not (self._one_per_file and module.ispkg)]
+        return {module.name: f"{self._package}.{module.name}" for module in own}
 
     def _points(self) -> list[EntryPoint]:
         return installed(f"archfront.{self.kind.replace(' ', '_')}s")
