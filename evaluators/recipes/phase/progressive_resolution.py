@@ -52,6 +52,5 @@ class ProgressiveResolution(Phase):
         """The pixels along a side of `side` pixels at a progress from 0 to 1."""
         stage = min(self.stages - 1, int(progress * self.stages))
         share = 1.0 if self.stages == 1 else self.smallest + (1 - self.smallest) * stage / (self.stages - 1)
-        return (
-            side if share == 1 else min(side, max(self.multiple, round(share * side / self.multiple) * self.multiple))
-        )
+        rounded = max(1, round(share * side / self.multiple)) * self.multiple
+        return side if share == 1 else min(side, rounded)
