@@ -1,6 +1,7 @@
 """Which recipe a candidate is trained by: the one that suits the data set, with what the candidate brings itself."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from archfront.contracts import WrongUse
@@ -13,7 +14,10 @@ from search_spaces.families import FAMILIES
 from search_spaces.holes import OneOf, Repeat
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from evaluators.datasets import DataSet
+    from evaluators.tasks import Task
 
 
 def default_recipe(dataset: "DataSet", **settings: Any) -> Recipe:
@@ -31,6 +35,17 @@ def own_recipe(architecture: Any, recipe: Recipe) -> Recipe:
     """`recipe` with the fields that the architecture brings itself, if it does."""
     own = getattr(architecture, "recipe", None)
     return own.over(recipe) if isinstance(own, PartialRecipe) else recipe
+
+
+def loss_of(task: "Task", recipe: Recipe, smoothed: bool = True) -> "Callable[[Tensor, Tensor], Tensor]":
+    """The loss of outputs and targets under a recipe; without its label smoothing unless `smoothed`."""
+    if not smoothed:
+        recipe = replace(recipe, label_smoothing=0.0)
+    part = recipe.one("loss")
+    if part is not None:
+        return part.made(task, recipe)
+    smoothing, balance = recipe.label_smoothing, recipe.balance_of(task)
+    return lambda outputs, targets: task.loss(outputs, targets, smoothing, balance)
 
 
 def check_recipe(recipe: Recipe | PartialRecipe, data: "DataSet") -> None:

@@ -21,9 +21,8 @@ from evaluators.averaged_weights import AveragedWeights
 from evaluators.base import Diverged
 from evaluators.datasets import DataSet, Feed, laid_out
 from evaluators.optimization import Pace, optimizer_for
-from evaluators.recipe import check_recipe
+from evaluators.recipe import check_recipe, loss_of
 from evaluators.recipes.training import Recipe
-from evaluators.training_loss import loss_of
 from hardware_profiles import quiet
 from search_spaces import canonical
 from search_spaces.weight_sharing import Supernet, recalibrate

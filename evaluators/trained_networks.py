@@ -6,9 +6,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from search_spaces import torchvision_operators  # noqa: F401  isort: skip  (before anything imports timm)
-
-import timm
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
@@ -73,6 +70,10 @@ def _of_supernet(where: str, data: DataSet) -> tuple[nn.Module, str]:
 
 @lru_cache(maxsize=4)
 def _of_timm(name: str, weights: str, inputs: tuple[int, ...], outputs: int) -> tuple[nn.Module, str]:
+    from search_spaces import torchvision_operators  # noqa: F401  isort: skip  (before anything imports timm)
+
+    import timm  # Takes a second, and few trainings have such a teacher.
+
     if not timm.is_model(name):
         raise WrongUse(f"timm has no model '{name}'; timm.list_models('*{name[:6]}*') lists those like it")
     try:

@@ -23,6 +23,7 @@ from evaluators.recipe import check_recipe, default_recipe, own_recipe
 from evaluators.recipes.training import FIELDS, Recipe
 from evaluators.tasks import Task
 from evaluators.tasks.classification import Classification
+from evaluators.training_loss import TrainingLoss
 from search_spaces.building import build
 from search_spaces.errors import SpaceError, near
 from search_spaces.parts import has_holes, without_recipe
@@ -98,8 +99,7 @@ class TrainingEvaluator(Evaluator):
         recipe = self.recipe(context.data)
         if (recipe, context.data.sha256) != self._checked:
             check_recipe(recipe, context.data)
-            for teacher in recipe.parts("teacher"):
-                teacher.made(context.data, self._device)
+            TrainingLoss(recipe, context.data, self._device)
             self._checked = recipe, context.data.sha256
         if self._inherit not in ("", PARENT) and self._source is None:
             self._source = InheritedWeights(self._inherit, context.data, self._device)

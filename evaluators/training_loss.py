@@ -1,27 +1,15 @@
 """What a network is trained to make small: a task's loss, or a recipe's, and what its teacher says."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from evaluators.datasets import DataSet
+from evaluators.recipe import loss_of
 from evaluators.recipes.training import Recipe
-from evaluators.tasks import Task
-
-Loss = Callable[[Tensor, Tensor], Tensor]
-
-
-def loss_of(task: Task, recipe: Recipe, smoothed: bool = True) -> Loss:
-    """The loss of outputs and targets under a recipe; without its label smoothing unless `smoothed`."""
-    if not smoothed:
-        recipe = replace(recipe, label_smoothing=0.0)
-    part = recipe.one("loss")
-    if part is not None:
-        return part.made(task, recipe)
-    smoothing, balance = recipe.label_smoothing, recipe.balance_of(task)
-    return lambda outputs, targets: task.loss(outputs, targets, smoothing, balance)
+from evaluators.trained_networks import trained_network
 
 
 class TrainingLoss:
@@ -32,7 +20,9 @@ class TrainingLoss:
         self.origin: dict[str, str] = {}
         self._teacher, self._network = recipe.one("teacher"), nn.Module()
         if self._teacher is not None:
-            self._network, self.origin["teacher"] = self._teacher.made(data, device)
+            self._network, self.origin["teacher"] = self._teacher.made(
+                partial(trained_network, data=data, device=device)
+            )
 
     def criterion(self, inputs: Tensor, targets: Tensor) -> Callable[[Tensor], Tensor]:
         """From outputs for a batch, of any precision, to its loss; a teacher is given the very same inputs."""

@@ -2,7 +2,6 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -14,16 +13,17 @@ TEACHER = Family("teacher", __name__)
 
 Criterion = Callable[[Tensor], Tensor]
 """From outputs for a batch to the loss."""
+Find = Callable[[str, str], tuple[nn.Module, str]]
 
 
 class Teacher(Member):
     """A teacher, and how its outputs count."""
 
     @abstractmethod
-    def made(self, data: Any, device: str) -> tuple[nn.Module, str]:
-        """The teaching network on the device, in evaluation mode, and the hash of its weights.
+    def made(self, find: Find) -> tuple[nn.Module, str]:
+        """The teaching network, in evaluation mode, and the hash of its weights.
 
-        Raises `WrongUse` where it can't be had, or gives other outputs than the task of `data` (a `DataSet`) needs.
+        `find(where, weights)` gives both of a place that `evaluators.trained_networks` knows.
         """
 
     @abstractmethod

@@ -1,11 +1,9 @@
 """Distillation."""
 
-from typing import Any
-
 from torch import Tensor, nn
 from torch.nn import functional
 
-from evaluators.recipes.teacher import Criterion, Teacher
+from evaluators.recipes.teacher import Criterion, Find, Teacher
 from evaluators.tasks import Task
 from search_spaces.errors import SpaceError
 from search_spaces.parts import part
@@ -34,11 +32,8 @@ class Distillation(Teacher):
         if not self.temperature > 0:
             raise SpaceError(f"must be above 0, not {self.temperature!r}", "distillation.temperature")
 
-    def made(self, data: Any, device: str) -> tuple[nn.Module, str]:
-        # Loading a supernet needs the trainings, which need recipes.
-        from evaluators.trained_networks import trained_network
-
-        return trained_network(self.network, self.weights, data, device)
+    def made(self, find: Find) -> tuple[nn.Module, str]:
+        return find(self.network, self.weights)
 
     def taught(self, loss: Criterion, wanted: Tensor, task: Task) -> Criterion:
         def criterion(outputs: Tensor) -> Tensor:
