@@ -242,6 +242,11 @@ class Experiment:
                 f"the space '{self.space.name}' brings recipes, by which the evaluator '{self.plan.evaluator}' doesn't "
                 "train; search the networks alone, or say --evaluator training"
             )
+        if tree is not None and without_recipe(tree) is not tree and self.data is not None:
+            from evaluators.recipe import check_recipe
+
+            for recipe in getattr(tree.recipe, "options", (tree.recipe,)):
+                check_recipe(recipe, self.data)
 
     def _check_task(self) -> None:
         """Raise `WrongUse` where the space's networks don't do what the data set asks."""

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from hashlib import sha256
 from math import isfinite
@@ -13,11 +13,15 @@ from torch import Tensor, nn
 
 from archfront.contracts import Artifact, Context, Metric, Proposal, Provenance, WrongUse
 from evaluators import checkpoints, confusion
-from evaluators.augmentation import augmented
+from evaluators.augmentation import Augmenting
+from evaluators.averaged_weights import AveragedWeights
 from evaluators.base import Diverged
-from evaluators.datasets import Augmentation, DataSet, Feed, laid_out
+from evaluators.datasets import DataSet, Feed, laid_out
+from evaluators.optimization import Pace, optimizer_for, still
+from evaluators.phases import Phases
 from evaluators.recipes.training import Recipe
 from evaluators.tested import EVALUATION_BATCH, tested
+from evaluators.training_loss import TrainingLoss
 from hardware_profiles import quiet
 from search_spaces import canonical
 from search_spaces.errors import SpaceError
@@ -45,7 +49,15 @@ class Training:
     def __post_init__(self) -> None:
         # Channels last is the layout that convolutions are fastest in, on CPUs (by 6 to 20 %) as on GPUs.
         self.model = self.model.to(self.device, memory_format=torch.channels_last)
-        self.optimizer = optimizer_for(self.model, self.recipe)
+        for regulariser in self.recipe.parts("regularisers"):
+            regulariser.apply(self.model)
+        self.augmenting = Augmenting(self.recipe, self.dataset)
+        self.loss = TrainingLoss(self.recipe, self.dataset, self.device)
+        self.origin = {**self.origin, **self.loss.origin}
+        self.phases = Phases(self.recipe, self.model, self.dataset, seed_of(self.context, self.proposal, "phases"))
+        self.optimizer = optimizer_for(self.model, self.recipe, [self.phases.beside])
+        self.pace, self.still = Pace(self.recipe), still(self.model)
+        self.averaged = AveragedWeights.of(self.recipe, self.model)
         self.following = Following(self.model)
         self.feed = Feed(self.dataset, self.dataset.train, self.device)
         # Batches of equal size; the few examples left over in an epoch are others in the next one.
@@ -69,7 +81,14 @@ class Training:
         """Train up to `epochs` epochs in all, from the context's checkpoint where there is one of fewer."""
         done = 0
         if self.context.checkpoint is not None:
-            done = checkpoints.restore(self.context.checkpoint, self.model, self.optimizer, self.identity)
+            done = checkpoints.restore(
+                self.context.checkpoint,
+                self.model,
+                self.optimizer,
+                self.identity,
+                self.averaged.take_over if self.averaged else None,
+                self.phases.beside,
+            )
         if done > epochs:
             raise SpaceError(f"the checkpoint is trained for {done} epochs already, the proposal asks for {epochs}")
         devices = [torch.cuda.current_device()] if self.device == "cuda" else []
@@ -87,11 +106,14 @@ class Training:
         steps = max(1, self.recipe.epochs * self.batches)
         total = torch.zeros((), device=self.device)
         self.model.train()
+        for module in self.still:
+            module.eval()
         for number in range(self.batches):
+            step = epoch * self.batches + number
             with quiet.training_step():
-                lr = self.recipe.lr_at(epoch * self.batches + number, steps)
-                self.following.tell((epoch * self.batches + number) / steps)
-                loss = self._step(*next(examples), lr, generator)
+                self.pace.set(self.optimizer, step, steps)
+                self.following.tell(step / steps)
+                loss = self._step(*next(examples), step, steps, generator)
             total += loss
             self._check_time(epoch)
             # Reading the loss waits for a GPU, so there it is read once an epoch.
@@ -100,28 +122,34 @@ class Training:
         if not isfinite(total.item()):
             raise Diverged(f"the training loss is no longer finite in epoch {epoch + 1}; lower lr={self.recipe.lr:g}")
 
-    def _step(self, inputs: Tensor, targets: Tensor, lr: float, generator: torch.Generator) -> Tensor:
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        kind: Augmentation = (
-            self.dataset.augmentation if self.recipe.augmentation == "auto" else self.recipe.augmentation
-        )
-        with torch.autocast(self.device, dtype=self.half, enabled=self.device == "cuda"):
-            batch = laid_out(augmented(inputs, kind, generator))
-            outputs = self.model(batch)
-
-        def criterion(found: Tensor) -> Tensor:
-            return self.dataset.task.loss(found.float(), targets, self.recipe.label_smoothing)
-
-        loss = self.following.with_losses(criterion(outputs), criterion)
+    def _step(self, inputs: Tensor, targets: Tensor, step: int, steps: int, generator: torch.Generator) -> Tensor:
+        loss = self._loss(inputs, targets, step, steps, generator)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         if self.recipe.clip:
             self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+            learning = [*self.model.parameters(), *self.phases.beside.parameters()]
+            nn.utils.clip_grad_norm_(learning, self.recipe.clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        if self.averaged is not None:
+            self.averaged.follow(self.model, step)
         return loss.detach()
+
+    def _loss(self, inputs: Tensor, targets: Tensor, step: int, steps: int, generator: torch.Generator) -> Tensor:
+        """The loss of a batch, as the recipe and the phase that the step belongs to make it."""
+        phase, beside, progress = self.phases.at(step, steps)
+        if phase is None or not phase.own_loss:
+            inputs, targets = self.augmenting(inputs, targets, generator)
+        if phase is not None:
+            inputs, targets = phase.batch(inputs, targets, progress, generator)
+        with torch.autocast(self.device, dtype=self.half, enabled=self.device == "cuda"):
+            batch = laid_out(inputs)
+            if phase is not None and phase.own_loss:
+                return phase.loss(self.model, beside, batch, targets)
+            criterion = self.loss.criterion(batch, targets)
+            outputs = self.model(batch)
+        return self.following.with_losses(criterion(outputs), criterion)
 
     def _check_time(self, epoch: int) -> None:
         limit = self.context.timeout_s
@@ -141,40 +169,33 @@ class Training:
             + "".join(f" {key}={value[:8]}" for key, value in self.origin.items()),
         )
         found = []
-        for prefix, split in (("", self.dataset.validation), ("test_", self.dataset.test)):
-            batches = Feed(self.dataset, split, self.device).batches(EVALUATION_BATCH)
-            tally = tested(self.model, batches, self.dataset.task)
-            found += tally.metrics(provenance, prefix)
-            self.confusions["test" if prefix else "validation"] = tally.confusion
+        with self.averaged.in_place(self.model) if self.averaged else nullcontext():
+            for prefix, split in (("", self.dataset.validation), ("test_", self.dataset.test)):
+                batches = Feed(self.dataset, split, self.device).batches(EVALUATION_BATCH)
+                tally = tested(self.model, batches, self.dataset.task)
+                found += tally.metrics(provenance, prefix)
+                self.confusions["test" if prefix else "validation"] = tally.confusion
         if not all(isfinite(metric.value) for metric in found):
             raise Diverged("the validation loss isn't finite; lower the learning rate")
         return tuple(found)
 
     def saved(self, epochs: int) -> tuple[Artifact, ...]:
-        """The weights as an artifact; below the full number of epochs the optimizer's state, too, to go on from."""
+        """The weights as an artifact; below the full number of epochs the optimizer's state, too, to go on from.
+
+        Where weights are averaged, the averaged ones are the artifact, and those that are trained lie with the state.
+        """
         folder, stem = self.context.folder, f"{self.proposal.digest}-{epochs}{suffix(self.number)}"
         about = {**self.identity, "epochs": epochs, "architecture": canonical.to_json(self.proposal.architecture)}
         found: list[Artifact] = []
+        weights = self.model.state_dict() if self.averaged is None else self.averaged.tensors
         if epochs < self.recipe.epochs:
-            state = checkpoints.optimizer_tensors(self.optimizer)
+            trained = {} if self.averaged is None else self.model.state_dict()
+            state = checkpoints.training_tensors(self.optimizer, trained, self.phases.beside)
             path = checkpoints.save(folder, stem, state, self.identity, checkpoints.OPTIMIZER)
             found.append(checkpoints.artifact(folder, path, "optimizer"))
-        path = checkpoints.save(folder, stem, self.model.state_dict(), about)
+        path = checkpoints.save(folder, stem, weights, about)
         found += confusion.kept(folder, stem, self.dataset.classes, self.confusions)
         return (checkpoints.artifact(folder, path, "weights"), *found)
-
-
-def optimizer_for(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimizer; vectors and scalars (biases, normalizations, layer scales) aren't decayed."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
-    return torch.optim.AdamW(groups, lr=recipe.lr, foreach=True)
 
 
 def seed_of(context: Context, proposal: Proposal, purpose: str) -> int:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from search_spaces.errors import SpaceError
 FOLDER = "checkpoints"
 SUFFIX = ".safetensors"
 OPTIMIZER = ".optimizer.safetensors"
+TRAINED, BESIDE = "trained/", "beside/"
+"""What the names of tensors begin with that aren't the optimizer's, in its file."""
 
 
 def save(folder: Path, stem: str, tensors: dict[str, Tensor], about: dict[str, Any], suffix: str = SUFFIX) -> Path:
@@ -57,14 +60,40 @@ def artifact(folder: Path, path: Path, kind: str) -> Artifact:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimizer's state, flat: `<number of the parameter>.<name>`."""
+    """The optimizer's state, flat: `<number of the parameter>.<name>`; what groups count: `group.<number>.<name>`."""
     state = optimizer.state_dict()["state"]
-    return {
+    found = {
         f"{number}.{name}": value if isinstance(value, Tensor) else torch.tensor(value)
         for number, values in state.items()
         for name, value in values.items()
         if value is not None
     }
+    for number, group in enumerate(optimizer.param_groups):
+        found |= {f"group.{number}.{name}": value for name, value in group.items() if isinstance(value, Tensor)}
+    return found
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Take over what `optimizer_tensors` gave."""
+    state: dict[int, dict[str, Tensor]] = {}
+    groups = optimizer.state_dict()["param_groups"]
+    for key, tensor in tensors.items():
+        number, _, name = key.removeprefix("group.").partition(".")
+        if key.startswith("group."):
+            groups[int(number)][name] = tensor
+        else:
+            state.setdefault(int(number), {})[name] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def training_tensors(
+    optimizer: torch.optim.Optimizer, trained: Mapping[str, Tensor], beside: nn.Module
+) -> dict[str, Tensor]:
+    """What a training goes on from besides its weights: the optimizer's state, the weights that it trains where others
+    count (averages of them), and what learns beside the network."""
+    found = optimizer_tensors(optimizer)
+    found |= {TRAINED + name: tensor for name, tensor in trained.items()}
+    return found | {BESIDE + name: tensor for name, tensor in beside.state_dict().items()}
 
 
 def _agrees(about: dict[str, Any], expected: dict[str, Any]) -> bool:
@@ -81,9 +110,17 @@ def _agrees(about: dict[str, Any], expected: dict[str, Any]) -> bool:
     return {key: now.get(key, about.get(key)) for key in expected} == expected
 
 
-def restore(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, expected: dict[str, Any]) -> int:
+def restore(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    expected: dict[str, Any],
+    averaged: Callable[[Mapping[str, Tensor]], None] | None = None,
+    beside: nn.Module | None = None,
+) -> int:
     """Load weights and optimizer state from `path` and the file beside it; the number of epochs they are trained for.
 
+    `averaged` is given the weights that count where those trained are others; `beside` is what learns beside the model.
     0, with nothing loaded, when the files are missing, broken, or of another training than `expected` describes: the
     training then starts afresh, which takes longer and ends the same.
     """
@@ -92,12 +129,16 @@ def restore(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, expe
         state, _ = load(path.with_name(path.name.removesuffix(SUFFIX) + OPTIMIZER))
     except OSError:
         return 0
+    trained = {key.removeprefix(TRAINED): state.pop(key) for key in list(state) if key.startswith(TRAINED)}
+    further = {key.removeprefix(BESIDE): state.pop(key) for key in list(state) if key.startswith(BESIDE)}
     if not _agrees(about, expected) or weights.keys() != model.state_dict().keys():
         return 0
-    grouped: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in state.items():
-        number, _, name = key.partition(".")
-        grouped.setdefault(int(number), {})[name] = tensor
-    model.load_state_dict(weights)
-    optimizer.load_state_dict({"state": grouped, "param_groups": optimizer.state_dict()["param_groups"]})
+    if (averaged is None) != (not trained):
+        return 0
+    model.load_state_dict(trained or weights)
+    if averaged is not None:
+        averaged(weights)
+    if beside is not None:
+        beside.load_state_dict(further)
+    load_optimizer(optimizer, state)
     return int(about["epochs"])

@@ -1,12 +1,23 @@
 """Which recipe a candidate is trained by: the one that suits the data set, with what the candidate brings itself."""
 
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from archfront.contracts import WrongUse
+from evaluators.recipes import Member
+from evaluators.recipes._slots import SLOTS
 from evaluators.recipes.partial import PartialRecipe
 from evaluators.recipes.training import Recipe
+from search_spaces.errors import SpaceError
+from search_spaces.families import FAMILIES
+from search_spaces.holes import OneOf, Repeat
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from evaluators.datasets import DataSet
+    from evaluators.tasks import Task
 
 
 def default_recipe(dataset: "DataSet", **settings: Any) -> Recipe:
@@ -24,3 +35,70 @@ def own_recipe(architecture: Any, recipe: Recipe) -> Recipe:
     """`recipe` with the fields that the architecture brings itself, if it does."""
     own = getattr(architecture, "recipe", None)
     return own.over(recipe) if isinstance(own, PartialRecipe) else recipe
+
+
+def loss_of(task: "Task", recipe: Recipe, smoothed: bool = True) -> "Callable[[Tensor, Tensor], Tensor]":
+    """The loss of outputs and targets under a recipe; without its label smoothing unless `smoothed`."""
+    if not smoothed:
+        recipe = replace(recipe, label_smoothing=0.0)
+    part = recipe.one("loss")
+    if part is not None:
+        return part.made(task, recipe)
+    smoothing, balance = recipe.label_smoothing, recipe.balance_of(task)
+    return lambda outputs, targets: task.loss(outputs, targets, smoothing, balance)
+
+
+def check_recipe(recipe: Recipe | PartialRecipe, data: "DataSet") -> None:
+    """Raise `WrongUse`, one line, for a part of a recipe, holes or not, that can't be used to train on `data`."""
+    for slot, family in SLOTS.items():
+        for part in _members(getattr(recipe, slot), family):
+            _check_member(slot, part, data)
+    for kind in _options(recipe.augmentation):
+        for name in _short(kind, data):
+            _check_member("augmentation", FAMILIES["augmentation"].get(name)(), data)
+
+
+def _short(kind: Any, data: "DataSet") -> tuple[str, ...]:
+    """The augmentations that a word of the field `augmentation` stands for."""
+    from evaluators.augmentation import SHORT
+
+    return SHORT[data.augmentation if kind == "auto" else kind] if kind else ()
+
+
+def _options(value: Any) -> tuple[Any, ...]:
+    return value.options if isinstance(value, OneOf) else (value,)
+
+
+def _members(value: Any, family: str) -> Iterator[Any]:
+    """All parts that a slot may come to hold."""
+    if isinstance(value, OneOf):
+        for option in value.options:
+            yield from _members(option, family)
+    elif isinstance(value, Repeat):
+        yield from _members(value.item, family)
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _members(item, family)
+    elif isinstance(value, Member):
+        yield value
+    elif isinstance(value, str) and value != "none":
+        yield FAMILIES[family].get(value)()
+
+
+def _check_member(slot: str, part: Any, data: "DataSet") -> None:
+    reason = part.refuses(data)
+    if reason is None:
+        return
+    possible = ", ".join(_possible(part.family, data)) or "none"
+    task = f"{data.task.name} of {data.medium}"
+    raise WrongUse(f"{slot}={part.name} can't be used to train {data.name} ({task}): it {reason}; possible: {possible}")
+
+
+def _possible(family: str, data: "DataSet") -> Iterator[str]:
+    """The names of those parts of a family that take the data, as far as they need no settings."""
+    for entry in FAMILIES[family]:
+        try:
+            if entry.value().refuses(data) is None:
+                yield entry.name
+        except (SpaceError, TypeError):  # It needs settings, so nothing can be said of it by its name alone.
+            continue

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from evaluators import checkpoints
-from evaluators.candidate_training import optimizer_for
+from evaluators.optimization import optimizer_for
 from evaluators.supernet_training import SupernetTraining
 
 TRIALS = 6

@@ -16,10 +16,12 @@ from torch import Tensor
 
 from archfront.contracts import WrongUse
 from evaluators import checkpoints
-from evaluators.augmentation import augmented
+from evaluators.augmentation import Augmenting
+from evaluators.averaged_weights import AveragedWeights
 from evaluators.base import Diverged
-from evaluators.candidate_training import optimizer_for
-from evaluators.datasets import Augmentation, DataSet, Feed, laid_out
+from evaluators.datasets import DataSet, Feed, laid_out
+from evaluators.optimization import Pace, optimizer_for
+from evaluators.recipe import check_recipe, loss_of
 from evaluators.recipes.training import Recipe
 from hardware_profiles import quiet
 from search_spaces import canonical
@@ -68,9 +70,15 @@ class SupernetTraining:
         device: str = "cpu",
         steps: int | None = None,
     ) -> None:
+        check_recipe(recipe, dataset)
+        _check_shared(recipe)
         # Channels last is the layout that convolutions are fastest in; slices of weights have whatever they have.
         self.supernet = supernet.to(device)
         self.dataset, self.recipe, self.method, self.seed, self.device = dataset, recipe, method, seed, device
+        self.augmenting, self.pace = Augmenting(recipe, dataset), Pace(recipe)
+        # Its networks have always learnt without label smoothing, whatever the recipe says for one alone.
+        self.loss = loss_of(dataset.task, recipe, smoothed=False)
+        self.supernet.regularise(*(part.apply for part in recipe.parts("regularisers")))
         self._load_data()
         self.steps = steps or max(1, recipe.epochs * self.batches)
         given = {
@@ -90,6 +98,7 @@ class SupernetTraining:
         self.about: dict[str, Any] = json.loads(json.dumps(given))
         method.prepare(self.supernet)
         self.optimizer = optimizer_for(self.supernet, recipe)
+        self.averaged = AveragedWeights.of(recipe, self.supernet)
         self.frozen: Supernet | None = None
         self.done = 0
         self.history: list[tuple[float, float]] = []
@@ -153,6 +162,8 @@ class SupernetTraining:
             raise Diverged(
                 f"the supernet's loss is no longer finite in step {self.done + 1}; lower lr={self.recipe.lr:g}"
             )
+        if self.averaged is not None:
+            self.averaged.follow(self.supernet, self.done)
         self.history.append((losses[0], sum(losses) / len(losses)))
         self.done += 1
 
@@ -166,8 +177,7 @@ class SupernetTraining:
     ) -> list[float]:
         """Step `number` of this training, for any copy of its supernet, method and optimizer."""
         torch.manual_seed(self._seed(f"step {number}"))
-        for group in optimizer.param_groups:
-            group["lr"] = self.recipe.lr_at(number, self.steps)
+        self.pace.set(optimizer, number, self.steps)
         supernet.train()
         rng, progress = Random(self._seed(f"networks {number}")), number / self.steps
         return method.step(supernet, self.batch_of(number), optimizer, rng, progress, self.recipe.clip, frozen)
@@ -201,13 +211,9 @@ class SupernetTraining:
     def _augmented(
         self, chosen: Tensor, number: int, purpose: str, then: Sequence[Tensor] = (), held: Batch | None = None
     ) -> Batch:
-        kind: Augmentation = (
-            self.dataset.augmentation if self.recipe.augmentation == "auto" else self.recipe.augmentation
-        )
-        inputs, targets = self.feed.take(chosen, then)
-        inputs = augmented(inputs, kind, self._generator(f"{purpose} pictures {number}"))
-        task = self.dataset.task
-        return Batch(laid_out(inputs), targets, held, task.loss, task.distance)
+        generator = self._generator(f"{purpose} pictures {number}")
+        inputs, targets = self.augmenting(*self.feed.take(chosen, then), generator)
+        return Batch(laid_out(inputs), targets, held, self.loss, self.dataset.task.distance)
 
     def progress(self, seconds: float) -> TrainingProgress:
         """How the training stands; nothing of it changes by asking."""
@@ -224,14 +230,20 @@ class SupernetTraining:
         return TrainingProgress(self.done, self.steps, seconds, *losses)
 
     def save(self, folder: Path) -> None:
-        """Leave the weights, and all that the training goes on from, in `folder`, each file whole or not at all."""
+        """Leave the weights, and all that the training goes on from, in `folder`, each file whole or not at all.
+
+        Where weights are averaged, those are the ones that others find there.
+        """
         about = {**self.about, "done": self.done}
         tensors = {f"weights/{name}": value for name, value in self.supernet.state_dict().items()}
         tensors |= {f"optimizer/{name}": value for name, value in checkpoints.optimizer_tensors(self.optimizer).items()}
         tensors |= {f"method/{name}": value for name, value in self.method.state().items()}
+        counting = self.supernet.state_dict() if self.averaged is None else self.averaged.tensors
+        if self.averaged is not None:
+            tensors |= {f"averaged/{name}": value for name, value in counting.items()}
         tensors["history"] = torch.tensor(self.history, dtype=torch.float64).reshape(-1, 2)
         checkpoints.save(folder, STEM, tensors, about, TRAINING)
-        checkpoints.save(folder, STEM, self.supernet.state_dict(), about)
+        checkpoints.save(folder, STEM, counting, about)
 
     def restore(self, folder: Path) -> None:
         """Go on from the checkpoint in `folder`, if there is one; raises `WrongUse` when it is of another training."""
@@ -264,12 +276,9 @@ class SupernetTraining:
 
     def _take_over(self, tensors: dict[str, dict[str, Tensor]], done: int) -> None:
         self.supernet.load_state_dict(tensors["weights"])
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in tensors.get("optimizer", {}).items():
-            number, _, name = key.partition(".")
-            state.setdefault(int(number), {})[name] = tensor
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        if self.averaged is not None:
+            self.averaged.take_over(tensors["averaged"])
+        checkpoints.load_optimizer(self.optimizer, tensors.get("optimizer", {}))
         self.method.restore(tensors.get("method", {}))
         self.history = [(first, mean) for first, mean in tensors["history"][""].tolist()]
         self.done = done
@@ -282,6 +291,14 @@ class SupernetTraining:
         frozen = copy.deepcopy(self.supernet)
         frozen.load_state_dict(weights)
         return frozen.requires_grad_(False)
+
+
+def _check_shared(recipe: Recipe) -> None:
+    """Raise `WrongUse` for what makes no sense where many networks learn at once."""
+    named = {name: getattr(recipe, name) for name in ("teacher", "phases", "learning")}
+    for name, value in named.items():
+        if value and value != "all":
+            raise WrongUse(f"a supernet is trained without recipe.{name}; leave it out, or train a network alone by it")
 
 
 def train_digest(data: DataSet) -> str:

@@ -19,13 +19,14 @@ from evaluators.datasets import DataSet
 from evaluators.inherited_weights import InheritedWeights
 from evaluators.intervals import over_runs
 from evaluators.parent_weights import from_parents
-from evaluators.recipe import default_recipe, own_recipe
+from evaluators.recipe import check_recipe, default_recipe, own_recipe
 from evaluators.recipes.training import FIELDS, Recipe
 from evaluators.tasks import Task
 from evaluators.tasks.classification import Classification
+from evaluators.training_loss import TrainingLoss
 from search_spaces.building import build
 from search_spaces.errors import SpaceError, near
-from search_spaces.parts import without_recipe
+from search_spaces.parts import has_holes, without_recipe
 
 RUNS = "runs"
 """The kind of artifact that keeps the metrics of each of several runs."""
@@ -64,13 +65,16 @@ class TrainingEvaluator(Evaluator):
                 known = (*FIELDS, "device", "seeds", "inherit")
                 raise WrongUse(f"the evaluator 'training' has no setting '{key}'; {near(key, known)}")
         try:
-            Recipe(**recipe)
+            settled = Recipe(**recipe)
         except SpaceError as error:
             raise WrongUse(str(error)) from None
+        if has_holes(settled):
+            raise WrongUse("settings of the evaluator are for all candidates alike; search one with --search-recipe")
         if not isinstance(seeds, int) or isinstance(seeds, bool) or not 1 <= seeds <= 100:
             raise WrongUse(f"seeds={seeds!r} must be an integer from 1 to 100: how often each candidate is trained")
         self._settings, self._seeds, self._inherit = recipe, seeds, inherit
         self._device = training_device(device)
+        self._checked: tuple[Recipe, str] | None = None
         self._source: InheritedWeights | None = None
         self._task: Task | type[Task] = Classification
         self.resource = "gpu" if self._device == "cuda" else "cpu"
@@ -92,7 +96,11 @@ class TrainingEvaluator(Evaluator):
     def prepare(self, context: Context) -> None:
         if not isinstance(context.data, DataSet):
             raise WrongUse("training needs a data set; name one, as with --data digits")
-        self.recipe(context.data)
+        recipe = self.recipe(context.data)
+        if (recipe, context.data.sha256) != self._checked:
+            check_recipe(recipe, context.data)
+            TrainingLoss(recipe, context.data, self._device)
+            self._checked = recipe, context.data.sha256
         if self._inherit not in ("", PARENT) and self._source is None:
             self._source = InheritedWeights(self._inherit, context.data, self._device)
 

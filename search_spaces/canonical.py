@@ -41,6 +41,8 @@ def from_json(value: JSON, path: str = "") -> Any:
     """The architecture that `to_json` wrote; unknown parts and fields raise `SpaceError` with their path."""
     if isinstance(value, list):
         return tuple(from_json(item, f"{path}.{i}" if path else str(i)) for i, item in enumerate(value))
+    if isinstance(value, str) and ".py:" in value:
+        raise SpaceError(f"'{value}' names a file; only registered parts are read", path or "architecture")
     if not isinstance(value, dict):
         return value
     family, slash, name = str(value.get("part", "")).partition("/")

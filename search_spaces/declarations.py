@@ -28,6 +28,8 @@ ZEROS: dict[type, Callable[[Any, Callable[[Any], bool]], bool]] = {}
 """How a module is made to give zeros: `rule(module, zero)`, see `zeroed`."""
 IDENTITIES: dict[type, Callable[[Any, Callable[[Any], bool]], bool]] = {}
 """How a module is made to pass on its input: `rule(module, zero)`, see `begins_as_identity`."""
+DROPPED: dict[type, Callable[[Any], list[Any]]] = {}
+"""Which modules inside of a module give what is added to something else: `rule(module)`, see `may_drop`."""
 
 
 def grows(*classes: type) -> Callable[[F], F]:
@@ -90,6 +92,19 @@ def begins_as_identity(*classes: type) -> Callable[[F], F]:
 
     def decorate(rule: F) -> F:
         IDENTITIES.update(dict.fromkeys(classes, rule))
+        return rule
+
+    return decorate
+
+
+def may_drop(*classes: type) -> Callable[[F], F]:
+    """Say which branches of modules of these classes may be left out in training, an example here, another there.
+
+    `rule(module)` gives the modules inside of it whose outputs are added to something else.
+    """
+
+    def decorate(rule: F) -> F:
+        DROPPED.update(dict.fromkeys(classes, rule))
         return rule
 
     return decorate

@@ -4,7 +4,7 @@ from typing import Any
 
 from search_spaces.errors import SpaceError
 
-KINDS = {"optimizer": ("adamw", "sgd"), "augmentation": ("auto", "none", "shift", "flip")}
+KINDS = {"augmentation": ("auto", "none", "shift", "flip")}
 """The fields that take one of a few words."""
 NUMBERS = {
     "lr": (0.0, float("inf")),
@@ -13,8 +13,11 @@ NUMBERS = {
     "label_smoothing": (0.0, 1.0),
     "warmup": (0.0, 1.0),
     "clip": (0.0, float("inf")),
+    "balance": (0.0, 1.0),
 }
 """The fields that take a number, with the least and the largest that makes sense."""
+UNSAID = ("balance",)
+"""Those that may be None."""
 COUNTS = ("epochs", "batch_size")
 """The fields that take an integer of 1 or more."""
 
@@ -25,7 +28,7 @@ def check_field(name: str, value: Any) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if name in KINDS and value not in KINDS[name]:
         raise SpaceError(f"is one of {', '.join(KINDS[name])}, not {value!r}", where)
-    if name in NUMBERS:
+    if name in NUMBERS and not (value is None and name in UNSAID):
         low, high = NUMBERS[name]
         if not number or not low <= value <= high:
             raise SpaceError(f"must be a number from {low:g} to {high:g}, not {value!r}", where)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from search_spaces.declarations import begins_as_identity, transparent
+from search_spaces.declarations import begins_as_identity, may_drop, transparent
 
 
 @transparent
@@ -26,3 +26,8 @@ class ResidualBranch(nn.Module):
 def _switched_off(module: ResidualBranch, zero: Callable[[Any], bool]) -> bool:
     # A residual that scales the branch switches it off alone; else the branch must end in zeros.
     return zero(module.residual) or zero(module.branch)
+
+
+@may_drop(ResidualBranch)
+def _branches(module: ResidualBranch) -> list[nn.Module]:
+    return [module.branch]

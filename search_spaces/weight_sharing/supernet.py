@@ -2,7 +2,7 @@
 
 import warnings
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
@@ -61,6 +61,7 @@ class Supernet(nn.Module):
         self._subnets: OrderedDict[str, Subnet] = OrderedDict()
         self._texts: dict[int, tuple[Any, str]] = {}
         self._active: Subnet | None = None
+        self._regularisers: tuple[Callable[[nn.Module], None], ...] = ()
         self.architecture: Any = None
         self._fill(seed)
         self.register_load_state_dict_post_hook(lambda module, _: module._forget())
@@ -95,6 +96,15 @@ class Supernet(nn.Module):
             self._subnets.move_to_end(text)
         self._active, self.architecture = subnet, architecture
 
+    def regularise(self, *regularisers: Callable[[nn.Module], None]) -> None:
+        """Change every network that is activated from now on: what is called adds dropout and the like to its modules.
+
+        It may add no tensors. Extracted networks are without it.
+        """
+        if regularisers or self._regularisers:
+            self._regularisers = regularisers
+            self._forget()
+
     def _text_of(self, architecture: Any) -> str:
         """The architecture's text, remembered for the objects that came last: writing it takes most of a switch."""
         known = self._texts.get(id(architecture))
@@ -108,6 +118,8 @@ class Supernet(nn.Module):
 
     def _made(self, architecture: Any) -> Subnet:
         network, views = self._recorded(architecture, 0)
+        for regularise in self._regularisers:
+            regularise(network)
         self._grow(views)
         first = next(iter(self.store.parameters()), None)
         if first is not None:

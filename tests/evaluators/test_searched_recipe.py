@@ -73,7 +73,7 @@ def test_choices_are_read(field: str, text: str, same: Any) -> None:
         ("batch_size", "uniform(16,64)", "takes whole numbers; say batch_size=32,64"),
         ("batch_size", "integers(16,64,0)", "give low <= high and step >= 1"),
         ("batch_size", "0,32", "must be an integer of 1 or more, not 0"),
-        ("optimizer", "adam,sgd", "is one of adamw, sgd, not 'adam'"),
+        ("optimizer", "adam,sgd", "no optimizer is named 'adam'; did you mean 'adamw'"),
         ("optimizer", "uniform(0,1)", "takes no numbers; say optimizer=adamw,sgd"),
     ],
 )

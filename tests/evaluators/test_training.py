@@ -14,11 +14,12 @@ from torch import nn
 
 from archfront.contracts import Context, Evaluation, Metric, Proposal, Provenance, Status, WrongUse
 from evaluators import checkpoints
-from evaluators.augmentation import augmented
+from evaluators.augmentation import Augmenting
 from evaluators.base import attempt, create
-from evaluators.candidate_training import Training, optimizer_for
+from evaluators.candidate_training import Training
 from evaluators.datasets import DataSet, Split, load
 from evaluators.intervals import over_runs, wilson
+from evaluators.optimization import optimizer_for
 from evaluators.recipe import default_recipe
 from evaluators.recipes.training import Recipe
 from search_spaces.building import build
@@ -190,15 +191,19 @@ def test_only_matrices_decay() -> None:
     assert [(len(group["params"]), group["weight_decay"]) for group in groups] == [(1, 0.05), (3, 0.0)]
 
 
-def test_augmentation_shifts_within_the_picture() -> None:
+def test_augmentation_shifts_within_the_picture(digits: DataSet) -> None:
     images = torch.arange(2 * 16 * 16, dtype=torch.float32).view(2, 1, 16, 16)
     draw = torch.Generator().manual_seed(0)
-    assert torch.equal(augmented(images, "none", draw), images)
-    inner = [augmented(images, "shift", draw)[0, 0, 4:12, 4:12] for _ in range(40)]
+
+    def augmented(kind: Any) -> torch.Tensor:
+        return Augmenting(Recipe(augmentation=kind), digits)(images, torch.zeros(2), draw)[0]
+
+    assert torch.equal(augmented("none"), images)
+    inner = [augmented("shift")[0, 0, 4:12, 4:12] for _ in range(40)]
     windows = [images[0, 0, 4 + y : 12 + y, 4 + x : 12 + x] for y in range(-2, 3) for x in range(-2, 3)]
     found = {next(i for i, window in enumerate(windows) if torch.equal(picture, window)) for picture in inner}
     assert len(found) > 10
-    flipped = [augmented(images, "flip", draw)[0, 0, 8] for _ in range(40)]
+    flipped = [augmented("flip")[0, 0, 8] for _ in range(40)]
     falling = sum(bool(row[3] > row[12]) for row in flipped)
     assert 8 < falling < 32
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from search_spaces.declarations import may_drop
 from search_spaces.errors import SpaceError
 from search_spaces.layers.relu_conv_norm import relu_conv_norm
 from search_spaces.parts import Drawn, Edge, Part, Placed, part, size, slot
@@ -34,6 +35,12 @@ class Cell(nn.Module):
         node_1 = to_1(x)
         node_2 = from_0(x) + from_1(node_1)
         return last_0(x) + last_1(node_1) + last_2(node_2)
+
+
+@may_drop(Cell)
+def _operations(module: Cell) -> list[nn.Module]:
+    # What passes on its input or pools it is kept, as by ScheduledDropPath's usual form.
+    return [operation for operation in module.operations if any(True for _ in operation.parameters())]
 
 
 class Reduction(nn.Module):

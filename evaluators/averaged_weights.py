@@ -1,0 +1,48 @@
+"""Averaged weights beside those that are trained."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from evaluators.recipes.training import Recipe
+
+
+class AveragedWeights:
+    """A second set of a network's weights and statistics, which follows the first one by a recipe's `averaging`."""
+
+    def __init__(self, averaging: Any, network: nn.Module) -> None:
+        self.averaging = averaging
+        self.tensors: dict[str, Tensor] = {n: t.detach().clone() for n, t in network.state_dict().items()}
+
+    @classmethod
+    def of(cls, recipe: Recipe, network: nn.Module) -> "AveragedWeights | None":
+        """Those that a recipe asks for; None where it asks for none."""
+        averaging = recipe.one("averaging")
+        return None if averaging is None else cls(averaging, network)
+
+    def follow(self, network: nn.Module, step: int) -> None:
+        """Take in the weights after step number `step` (from 0); what is counted in integers is taken over."""
+        current = {name: tensor.detach() for name, tensor in network.state_dict().items()}
+        floats = [name for name, tensor in current.items() if tensor.is_floating_point()]
+        with torch.no_grad():
+            self.averaging.follow([self.tensors[n] for n in floats], [current[n] for n in floats], step)
+            for name in current.keys() - set(floats):
+                self.tensors[name].copy_(current[name])
+
+    def take_over(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from what a checkpoint holds."""
+        for name, tensor in self.tensors.items():
+            tensor.copy_(tensors[name])
+
+    @contextmanager
+    def in_place(self, network: nn.Module) -> Iterator[None]:
+        """The network with the averaged weights; afterwards with its own again."""
+        own = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+        network.load_state_dict(self.tensors)
+        try:
+            yield
+        finally:
+            network.load_state_dict(own)
