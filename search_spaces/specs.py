@@ -36,6 +36,17 @@ def parse_spec(text: str) -> tuple[str, dict[str, Any]]:
     return name.strip(), settings
 
 
+def spelled(step: str) -> str:
+    """The JSON text of a part as `name(key=value, …)`, whether or not the part is installed."""
+    try:
+        value = json.loads(step)
+        name = value.pop("part").partition("/")[2]
+    except (ValueError, KeyError, AttributeError):
+        return step
+    settings = ", ".join(f"{key}={item if isinstance(item, str) else json.dumps(item)}" for key, item in value.items())
+    return f"{name}({settings})" if settings else name
+
+
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
