@@ -52,16 +52,17 @@ def finish(
     before = (found.points(), found.front())
 
     def told(outcome: "Outcome") -> None:
-        typer.echo(str(outcome), err=True)
+        if outcome.number is not None and not as_json:
+            typer.echo(str(outcome), err=True)
 
     outcomes = finished(found, steps, list(chosen.values()), told)
+    _check_made(outcomes)
     after = (found.points(), found.front())
     volumes = _hypervolumes(found, before[0], after[0])
     if as_json:
         print_json(_summary(outcomes, before[1], after[1], volumes))
     else:
         _print(found, outcomes, before[1], after[1], volumes)
-    _end(outcomes)
 
 
 def _hypervolumes(study: "Study", before: Sequence["Point"], after: Sequence["Point"]) -> tuple[float, float]:
@@ -107,13 +108,16 @@ def _print(
         if points:
             print_table(front_table(points, study.objectives, names))
         typer.echo()
+    for outcome in outcomes:
+        if outcome.number is None:
+            typer.echo(str(outcome))
     made = {outcome.number for outcome in outcomes if outcome.number is not None}
     on_front = sorted(made & {point.number for point in after})
     which = f": {', '.join(map(str, on_front))}" if on_front else ""
     typer.echo(f"{len(made)} made, {len(on_front)} of them on the front{which}")
 
 
-def _end(outcomes: Sequence["Outcome"]) -> None:
+def _check_made(outcomes: Sequence["Outcome"]) -> None:
     """Raise where nothing was made: `WrongUse` where that is due to the candidates, else `NoneSucceeded`."""
     from archfront.contracts import WrongUse
     from archfront.search import NoneSucceeded

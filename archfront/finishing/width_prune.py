@@ -185,7 +185,7 @@ class Layout:
         """The best channels of each share, where both numbers divide into the shares."""
         old, new = pair
         shares = self.shares if old % self.shares == new % self.shares == 0 else 1
-        order = scores.view(shares, -1).argsort(1, descending=True, stable=True)[:, : new // shares]
+        order = scores.view(shares, -1).argsort(dim=1, descending=True, stable=True)[:, : new // shares]
         return (order + torch.arange(shares)[:, None] * (old // shares)).sort(1).values.flatten()
 
     def pairs(self, name: str) -> list[tuple[int, Pair]]:
