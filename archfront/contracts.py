@@ -5,7 +5,7 @@ Light dataclasses only; every package may import this module.
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -43,6 +43,16 @@ METRICS: dict[str, tuple[Direction, str, str]] = {
     "energy_mj": ("min", "mJ", "energy of one inference on a device"),
 }
 """The metrics every part knows: direction, unit, meaning. On a device the name carries it: `latency_ms@pixel6`."""
+FURTHER: list[Callable[[], Mapping[str, tuple[Direction, str, str]]]] = []
+"""Who else knows metrics, in the same form; asked for a name that `METRICS` doesn't have."""
+
+
+def meaning(metric: str) -> tuple[Direction, str, str] | None:
+    """Direction, unit and meaning of a metric, with or without its device; None where nobody knows it."""
+    name = metric.partition("@")[0]
+    if name in METRICS:
+        return METRICS[name]
+    return next((known[name] for further in FURTHER if name in (known := further())), None)
 
 
 class WrongUse(ValueError):
@@ -72,11 +82,12 @@ class Objective:
     def parse(cls, text: str) -> "Objective":
         """`accuracy`, `latency_ms@pixel6` (known directions), or `NAME:max` and `NAME:min` for any metric."""
         name, _, direction = text.strip().partition(":")
-        known = METRICS.get(name.partition("@")[0])
         if direction in ("max", "min"):
             return cls(name, "max" if direction == "max" else "min")
-        if direction or known is None:
-            raise WrongUse(f"objective '{text}': say NAME:max or NAME:min; known without: {', '.join(METRICS)}")
+        known = None if direction else meaning(name)
+        if known is None:
+            names = [*METRICS, *(metric for further in FURTHER for metric in further())]
+            raise WrongUse(f"objective '{text}': say NAME:max or NAME:min; known without: {', '.join(names)}")
         return cls(name, known[0])
 
     def loss(self, value: float) -> float:

@@ -8,7 +8,7 @@ from archfront.contracts import WrongUse
 from archfront.launchers.base import Launcher, find
 from archfront.plan import Experiment, Plan
 from archfront.search import Budget, Listener, Progress, Search
-from archfront.study import Database, Study, create_study
+from archfront.study import FINISHED, Database, Study, create_study
 from archfront.warm_start import begun_with
 from controllers.base import CONTROLLERS, Controller, create, doubts
 from controllers.given import read
@@ -150,6 +150,8 @@ def _check_same(study: Study, settings: Mapping[str, Any], experiment: Experimen
 def _check_inside(study: Study, experiment: Experiment) -> None:
     """A space may have grown since the study began, but not have lost what was evaluated."""
     for row in study.rows():
+        if row.origin == FINISHED:
+            continue
         try:
             inside = experiment.space.from_json(study.candidate(row.digest).architecture) in experiment.space
         except SpaceError:

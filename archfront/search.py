@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from archfront.contracts import Evaluation, Objective, Proposal, Status, judged
 from archfront.launchers.base import Done, Job, Launcher
-from archfront.study import Point, Recorded, Study, StudyWriter
+from archfront.study import FINISHED, Point, Recorded, Study, StudyWriter
 from controllers.base import Controller
 from evaluators.base import Evaluator
 from search_spaces.canonical import IDENTITY
@@ -200,10 +200,14 @@ class Search:
                 signal.signal(number, handler)
 
     def _restore(self, writer: StudyWriter) -> None:
-        """Give the controller the study's history, and the launcher what was left unfinished."""
+        """Give the controller the study's history, and the launcher what was left unfinished.
+
+        What finishers made isn't part of it: the search goes on as if it were not there.
+        """
         if self.study.identity < IDENTITY:
             writer.respell(self._respelled, self.space.fingerprint())
-        records = [self._rebuilt(record) for record in writer.history()]
+        searched = (record for record in writer.history() if record.proposal.origin != FINISHED)
+        records = [self._rebuilt(record) for record in searched]
         told = sorted((r for r in records if r.told is not None), key=lambda r: r.told or 0)
         self.controller.restore([r.proposal for r in records], [r.evaluation for r in told])
         for record in told:
@@ -234,9 +238,11 @@ class Search:
             if not proposals:
                 self._draining = self._draining or "the space is exhausted"
                 return
-            architecture = self.space.to_text(proposals[0].architecture)
-            [id] = writer.ask([(proposals[0], architecture)])
-            work = _Open(id, proposals[0], architecture, list(self.evaluators), Evaluation(proposals[0]))
+            # The controller counts its own proposals, the study those candidates that finishers made, too.
+            proposal = replace(proposals[0], number=writer.asked)
+            architecture = self.space.to_text(proposal.architecture)
+            [id] = writer.ask([(proposal, architecture)])
+            work = _Open(id, proposal, architecture, list(self.evaluators), Evaluation(proposal))
             self._carry_over(writer, work)
             self._start(work)
 

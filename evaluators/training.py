@@ -4,14 +4,14 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from archfront.contracts import Artifact, Context, Evaluation, Metric, Objective, Proposal, WrongUse
+from archfront.contracts import METRICS, Artifact, Context, Evaluation, Metric, Objective, Proposal, WrongUse
 from evaluators import checkpoints, confusion
 from evaluators.base import EVALUATORS, Evaluator
 from evaluators.candidate_training import Training, seed_of, suffix, threads_set, training_device
@@ -19,6 +19,7 @@ from evaluators.datasets import DataSet
 from evaluators.inherited_weights import InheritedWeights
 from evaluators.intervals import over_runs
 from evaluators.parent_weights import from_parents
+from evaluators.probes import check, chosen, metrics_of, naming, probed
 from evaluators.recipe import check_recipe, default_recipe, own_recipe
 from evaluators.recipes.training import FIELDS, Recipe
 from evaluators.tasks import Task
@@ -44,7 +45,9 @@ class TrainingEvaluator(Evaluator):
     weights left are those of the run that is best on validation data. `inherit` is the folder of a supernet: the
     candidate is then not trained from scratch but on from the weights that it has in there. With `inherit` "parent" it
     is trained on from the weights of a parent, wherever edits that leave the network's function as it was (see
-    `search_spaces.edits`) lead from one to it, and from scratch elsewhere.
+    `search_spaces.edits`) lead from one to it, and from scratch elsewhere. `probes` are further measurements of each
+    trained network (`evaluators.probes`), as "calibration,corruptions(severity=5)"; those of the registered ones whose
+    metrics a search wants come by themselves.
 
     A candidate that brings a recipe of its own (`topologies.Trained`) is trained by it; the fields that it leaves out
     are those of the settings, or suit the data set.
@@ -59,10 +62,17 @@ class TrainingEvaluator(Evaluator):
     by_task = True
     trains_by_recipe = True
 
-    def __init__(self, device: str = "auto", seeds: int = 1, inherit: str = "", **recipe: Any) -> None:
+    def __init__(
+        self,
+        device: str = "auto",
+        seeds: int = 1,
+        inherit: str = "",
+        probes: str | Sequence[str] = (),
+        **recipe: Any,
+    ) -> None:
         for key in recipe:
             if key not in FIELDS:
-                known = (*FIELDS, "device", "seeds", "inherit")
+                known = (*FIELDS, "device", "seeds", "inherit", "probes")
                 raise WrongUse(f"the evaluator 'training' has no setting '{key}'; {near(key, known)}")
         try:
             settled = Recipe(**recipe)
@@ -73,6 +83,7 @@ class TrainingEvaluator(Evaluator):
         if not isinstance(seeds, int) or isinstance(seeds, bool) or not 1 <= seeds <= 100:
             raise WrongUse(f"seeds={seeds!r} must be an integer from 1 to 100: how often each candidate is trained")
         self._settings, self._seeds, self._inherit = recipe, seeds, inherit
+        self.probes = chosen(probes)
         self._device = training_device(device)
         self._checked: tuple[Recipe, str] | None = None
         self._source: InheritedWeights | None = None
@@ -91,11 +102,19 @@ class TrainingEvaluator(Evaluator):
         return (self._task.measures[0], "latency_ms")
 
     def metrics(self) -> tuple[str, ...]:
-        return (*self._task.measures, *(f"test_{name}" for name in self._task.measures))
+        further = (name for probe in self.probes for name in metrics_of(probe))
+        return (*self._task.measures, *(f"test_{name}" for name in self._task.measures), *further)
+
+    def narrowed(self, metrics: Sequence[str], where: str | None = None) -> Evaluator:
+        """Itself, with the probes that yield what of these metrics nothing here does."""
+        wanted = [name for name in metrics if name.partition("@")[0] not in {*METRICS, *self.metrics()}]
+        self.probes = (*self.probes, *chosen(naming(wanted)))
+        return self
 
     def prepare(self, context: Context) -> None:
         if not isinstance(context.data, DataSet):
             raise WrongUse("training needs a data set; name one, as with --data digits")
+        check(self.probes, context.data)
         recipe = self.recipe(context.data)
         if (recipe, context.data.sha256) != self._checked:
             check_recipe(recipe, context.data)
@@ -130,7 +149,7 @@ class TrainingEvaluator(Evaluator):
                 run = replace(context, seed=context.seed + number, checkpoint=_checkpoint(context, number))
                 training = self._training(proposal, run, number, started)
                 training.run(epochs)
-                runs.append(training.measured(epochs))
+                runs.append(self._measured(training, epochs))
                 left.append(training.saved(epochs))
         return self._gathered(proposal, context, runs, left)
 
@@ -140,6 +159,12 @@ class TrainingEvaluator(Evaluator):
         dataset.task.check(model, dataset.prepared(dataset.train.inputs[:2]))
         recipe = self.recipe_of(proposal.architecture, dataset)
         return Training(model, recipe, dataset, self._device, proposal, context, number, origin, started)
+
+    def _measured(self, training: Training, epochs: int) -> tuple[Metric, ...]:
+        """The task's measures of the trained network, then those of the probes."""
+        found = training.measured(epochs)
+        seed, how = training.context.seed, found[0].provenance
+        return (*found, *probed(self.probes, training.model, training.dataset, self._device, seed, how))
 
     def _first(self, proposal: Proposal, context: Context) -> tuple[nn.Module, dict[str, str]]:
         """The network before its training, and where its weights are from when they are not random."""

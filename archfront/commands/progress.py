@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from archfront.commands.printing import duration, figure, front_table
-from archfront.contracts import METRICS, Objective
+from archfront.contracts import Objective, meaning
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -76,7 +76,7 @@ def _best(progress: "Progress", objective: Objective) -> str:
 
 def further(objectives: Sequence[Objective]) -> list[str]:
     """What a front's table shows beside the objectives: the size, and what is sought, on test data."""
-    return ["params", *(f"test_{o.metric}" for o in objectives if f"test_{o.metric}" in METRICS)]
+    return ["params", *(f"test_{o.metric}" for o in objectives if meaning(f"test_{o.metric}"))]
 
 
 def status(progress: "Progress") -> str:

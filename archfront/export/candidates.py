@@ -8,10 +8,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from archfront.contracts import Metric, Objective, Provenance, WrongUse
+from archfront.contracts import WrongUse
 from archfront.export.card import digest_of
 from archfront.export.errors import ExportRefused
 from archfront.export.export import ExportResult, check_free, export_model
+from archfront.export.files import FILE, export_file, tested_again
 from archfront.export.formats import FORMATS
 from archfront.export.subject import Subject
 from archfront.study import Candidate, Study
@@ -19,6 +20,8 @@ from evaluators.recipe import own_recipe
 from search_spaces.building import build
 from search_spaces.canonical import from_json, to_json
 from search_spaces.registry import load_file as load_file_of_parts
+from search_spaces.specs import spelled
+from search_spaces.topologies import Finished
 
 if TYPE_CHECKING:
     from evaluators.datasets import DataSet
@@ -43,11 +46,13 @@ def export_candidate(
     """
     check_free(to)
     candidate = candidate or _winner(study)
-    weights = _weights(study, candidate)
+    weights = artifact_file(study, candidate)
     notes: list[str] = []
     if data is None:
         data = _data(study, notes)
     subject = subject_of(study, candidate, weights, data)
+    if any(artifact.kind == FILE for artifact in candidate.artifacts):
+        return export_file(subject, artifact_file(study, candidate, FILE), formats, to, data, notes)
     examples = None
     if data is not None:
         examples = data.prepared(data.validation.inputs[:TESTED])
@@ -71,9 +76,11 @@ def subject_of(study: Study, candidate: Candidate, weights: Path, data: "DataSet
     if training.get("recipe"):
         training["recipe"] = to_json(own_recipe(architecture, from_json(training["recipe"])))
     training |= {"epochs": candidate.rows[-1].fidelity or "all of the recipe", "seed": study.seed}
+    if isinstance(architecture, Finished):
+        training["finished_by"] = ", then ".join(map(spelled, architecture.steps))
     return Subject(
         architecture=architecture,
-        state=_state(weights, architecture, inputs, outputs),
+        state=state_in(weights, architecture, inputs, outputs),
         inputs=inputs,
         outputs=outputs,
         study=study.name,
@@ -94,27 +101,27 @@ def _winner(study: Study) -> Candidate:
     return study.candidate(front[0].digest)
 
 
-def _weights(study: Study, candidate: Candidate) -> Path:
-    """The file of the candidate's weights, there and unchanged."""
-    found = [artifact for artifact in candidate.artifacts if artifact.kind == "weights"]
+def artifact_file(study: Study, candidate: Candidate, kind: str = "weights") -> Path:
+    """The file of the candidate's weights, or of another kind of artifact that it has, there and unchanged."""
+    found = [artifact for artifact in candidate.artifacts if artifact.kind == kind]
     if not found:
         evaluator = study.settings.get("evaluator") or "its evaluator"
         raise WrongUse(
             f"candidate {candidate.number} of '{study.name}' has no trained weights ({evaluator} left none, its "
-            f"status is {candidate.rows[-1].status}); export a candidate that is ok of a study that trains "
+            f"status is {candidate.rows[-1].status}); take a candidate that is ok of a study that trains "
             "(--evaluator training)"
         )
     file = study.folder / found[-1].path
     if not file.resolve().is_relative_to(study.folder.resolve()):
-        raise ExportRefused(f"the weights of candidate {candidate.number} lie outside the study's folder: {file}")
+        raise ExportRefused(f"the {kind} of candidate {candidate.number} lie outside the study's folder: {file}")
     if not file.is_file():
-        raise WrongUse(f"the weights of candidate {candidate.number} are missing: {file}; put the study's folder back")
+        raise WrongUse(f"the {kind} of candidate {candidate.number} are missing: {file}; put the study's folder back")
     if digest_of(file) != found[-1].sha256:
         raise ExportRefused(f"{file} is not what was recorded (another sha256): it was changed after the search")
     return file
 
 
-def _state(file: Path, architecture: Any, inputs: tuple[int, ...], outputs: int) -> dict[str, torch.Tensor]:
+def state_in(file: Path, architecture: Any, inputs: tuple[int, ...], outputs: int) -> dict[str, torch.Tensor]:
     """The tensors of the model, and no others that the file may hold."""
     try:
         tensors = load_file(file)
@@ -162,28 +169,4 @@ def _described(settings: dict[str, Any], data: "DataSet | None") -> dict[str, An
 
 def _check_measures(subject: Subject, data: "DataSet") -> list[str]:
     """Test the network on validation data again: one reloaded wrongly shows here, whatever its formats agree on."""
-    from evaluators.datasets import Feed, Split
-    from evaluators.tested import EVALUATION_BATCH, tested
-
-    whole = data.validation
-    part = Split(whole.inputs[:TESTED], whole.targets[:TESTED])
-    tally = tested(subject.model, Feed(data, part).batches(EVALUATION_BATCH), data.task)
-    found = tally.metrics(Provenance())[0]
-    recorded = {metric.name: metric.value for metric in subject.metrics}.get(found.name)
-    if recorded is not None:
-        worse = Objective.parse(found.name).loss(found.value) - Objective.parse(found.name).loss(recorded)
-        if worse > _allowed(found, recorded, part.size < whole.size):
-            raise ExportRefused(
-                f"the stored weights reach {found.name} {found.value:.4f} on {part.size} validation examples, but "
-                f"{recorded:.4f} was recorded; they are not those of this candidate"
-            )
-    return [f"{found.name} of the reloaded network on {part.size} validation examples: {found.value:.4f}"]
-
-
-def _allowed(found: Metric, recorded: float, only_part: bool) -> float:
-    """By how much other arithmetic (mixed precision), or a part of the examples, may move a figure."""
-    if found.unit == "fraction":
-        # Four standard errors of a proportion, or of what is as uncertain as the figure's own interval says.
-        half = 0.0 if found.low is None or found.high is None else (found.high - found.low) / 2
-        return max(0.02, 2 * half)
-    return (0.25 if only_part else 0.02) * max(abs(recorded), 1e-6)
+    return tested_again(subject, subject.model, data, TESTED)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from archfront.contracts import METRICS, Objective
+from archfront.contracts import Objective, meaning
 from archfront.report.results import Cloud, History, Results, robust_range, sample
 
 GL_FROM = 1_000
@@ -49,7 +49,7 @@ class View:
 
 def axis_title(objective: Objective) -> str:
     """The metric, its unit, and which way is better."""
-    unit = METRICS.get(objective.metric.partition("@")[0], ("", "", ""))[1]
+    unit = (meaning(objective.metric) or ("", "", ""))[1]
     unit = f" ({unit})" if unit not in ("", "fraction") else ""
     return f"{escape(objective.metric)}{unit} {'↑' if objective.direction == 'max' else '↓'}"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from archfront.contracts import METRICS, Objective, Status
+from archfront.contracts import Objective, Status, meaning
 from archfront.study.front import hypervolume, nondominated
 from archfront.study.study import Study
 
@@ -23,7 +23,7 @@ def direction_of(metric: str, study: Study) -> Objective:
     for objective in study.objectives:
         if objective.metric == metric:
             return objective
-    known = METRICS.get(metric.partition("@")[0])
+    known = meaning(metric)
     return Objective(metric, known[0] if known else "min")
 
 

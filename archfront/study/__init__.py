@@ -2,11 +2,12 @@
 
 from archfront.study.database import DEFAULT_URL, Database
 from archfront.study.front import Point, hypervolume, nondominated
-from archfront.study.study import RUNNING, Candidate, Row, Study, open_study, studies_in
+from archfront.study.study import FINISHED, RUNNING, Candidate, Row, Study, open_study, studies_in
 from archfront.study.writer import LeaseLost, Recorded, StudyWriter, create_study
 
 __all__ = [
     "DEFAULT_URL",
+    "FINISHED",
     "RUNNING",
     "Candidate",
     "Database",

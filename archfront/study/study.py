@@ -30,6 +30,8 @@ from search_spaces.errors import near
 
 RUNNING = "running"
 """The status of an evaluation whose result isn't recorded yet."""
+FINISHED = "finished"
+"""The origin of candidates that finishers made of trained ones; no search has proposed them, nor is told of them."""
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,11 @@ class StudyWriter:
             except sa.exc.OperationalError:
                 continue  # a busy or full disk: the next beat tries again, and the search itself reports it
 
+    @property
+    def asked(self) -> int:
+        """The number that the next proposal will have."""
+        return self._asked
+
     def ask(self, proposals: Sequence[tuple[Proposal, str]]) -> list[int]:
         """Record proposals, each with its architecture as JSON text, before they are evaluated; gives their row ids.
 

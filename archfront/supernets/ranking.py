@@ -9,7 +9,7 @@ from typing import Any
 from archfront.contracts import TASK_METRICS, Context, Proposal, Status, WrongUse
 from archfront.report.ranking import RankingReport, rank
 from archfront.settings import Settings, overlaid, settings_from, settings_of
-from archfront.study import Study
+from archfront.study import FINISHED, Study
 from archfront.study.study import Row
 from archfront.supernets.extraction import candidate_of, data_of
 from evaluators.base import Evaluator, attempt
@@ -66,7 +66,8 @@ def truth_in(study: Study, most: int | None = None) -> Truth:
     """The first `most` trained candidates of a study, in the order in which they were asked for."""
     sought = next((one for one in study.objectives if one.metric in TASK_METRICS), study.objectives[0])
     metric, sign = sought.metric, 1 if sought.direction == "max" else -1
-    rows = [row for row in study.rows(statuses=[Status.OK]) if metric in row.values][:most]
+    # What was finished wasn't trained from scratch.
+    rows = [r for r in study.rows(statuses=[Status.OK]) if metric in r.values and r.origin != FINISHED][:most]
     notes = []
     chosen = sum(row.origin != "random" for row in rows)
     if chosen:
