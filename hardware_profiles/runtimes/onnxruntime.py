@@ -39,8 +39,10 @@ class OnnxRuntime(Runtime):
         path = folder / f"network{self.suffix}"
         try:
             _export_traced(model, example, path)
+            _session(path)
         except Exception as traced:
-            # The exporter built on torch.export knows more operators, and takes ten times as long.
+            # The exporter built on torch.export knows more operators, and takes ten times as long. What the other one
+            # writes isn't always a file that loads.
             try:
                 _export_program(model, example, path)
             except Exception as error:
@@ -54,16 +56,8 @@ class OnnxRuntime(Runtime):
         onnxruntime.set_default_logger_severity(3)
 
     def load(self, path: Path, threads: int, options: Mapping[str, Any]) -> Loaded:
-        import onnxruntime
-
-        settings = onnxruntime.SessionOptions()
-        settings.intra_op_num_threads = threads
-        settings.inter_op_num_threads = 1
-        settings.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        if not options.get("graph_optimization", True):
-            settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         try:
-            session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
+            session = _session(path, threads, options.get("graph_optimization", True))
         except Exception as error:
             raise Unsupported(f"ONNX Runtime can't load it: {first_line(error)}") from error
         given = session.get_inputs()
@@ -80,6 +74,19 @@ class OnnxRuntime(Runtime):
         # A quantized file says so itself: its inputs and outputs are float32 all the same.
         said = session.get_modelmeta().custom_metadata_map.get("precision")
         return Loaded(call, shape, TYPES[given[0].type], "int8" if said == "int8" else "float32")
+
+
+def _session(path: Path, threads: int = 1, optimized: bool = True) -> Any:
+    """ONNX Runtime's session of a file."""
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = threads
+    settings.inter_op_num_threads = 1
+    settings.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    if not optimized:
+        settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
 
 
 def _export_traced(model: "nn.Module", example: "Tensor", path: Path) -> None:

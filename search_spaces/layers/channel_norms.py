@@ -16,8 +16,10 @@ class ChannelLayerNorm(nn.LayerNorm):
         super().__init__(channels, eps=1e-6)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = functional.layer_norm(x.movedim(1, -1), self.normalized_shape, self.weight, self.bias, self.eps)
-        return x.movedim(-1, 1)
+        # Permuted by counted dimensions: exporters to ONNX make `movedim` of negative ones a file that doesn't load.
+        last = x.permute(0, *range(2, x.dim()), 1)
+        last = functional.layer_norm(last, self.normalized_shape, self.weight, self.bias, self.eps)
+        return last.permute(0, x.dim() - 1, *range(1, x.dim() - 1))
 
 
 class ChannelRmsNorm(nn.Module):
