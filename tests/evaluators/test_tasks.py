@@ -20,10 +20,12 @@ from evaluators.datasets import load
 from evaluators.fitting import check_space
 from evaluators.tasks import IGNORED
 from evaluators.tasks.classification import Classification
+from search_spaces.blocks import Block
+from search_spaces.building import build
 from search_spaces.errors import SpaceError
 from search_spaces.space import Space
 from search_spaces.spaces import get_space
-from search_spaces.topologies import Network
+from search_spaces.topologies import Network, Stage
 
 
 def drawn(examples: int = 400, classes: int = 5, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -104,6 +106,20 @@ def test_a_network_that_gives_something_else_is_refused() -> None:
     with pytest.raises(SpaceError, match=r"gives \(10, 8, 8\) for an example, but classification needs \(10,\)"):
         Classification(10).check(network, images)
     assert network.training
+
+
+def test_tokens_and_numbers_are_told_apart() -> None:
+    tokens, numbers = torch.zeros(2, 12, dtype=torch.int64), torch.zeros(2, 7, 12)
+    stage = (Stage(8, (Block("pool"),), None),)
+    taking, other = (build(Network(stem, stage), (7, 12), 4) for stem in ("token_embedding", "conv3x3"))
+    Classification(4).check(taking, tokens)
+    Classification(4).check(other, numbers)
+    with pytest.raises(
+        SpaceError, match=r"^the network takes numbers, and the data are tokens: [^\n]*as token_embedding$"
+    ):
+        Classification(4).check(other, tokens)
+    with pytest.raises(SpaceError, match=r"^the network takes tokens, and the data are numbers: [^\n]*$"):
+        Classification(4).check(taking, numbers)
 
 
 def test_spaces_are_tried_before_a_search() -> None:

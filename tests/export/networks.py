@@ -28,7 +28,7 @@ def randomized(model: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
     return model
 
 
-def subject_of(architecture: Any, inputs: tuple[int, int, int], outputs: int = 10, **about: Any) -> Subject:
+def subject_of(architecture: Any, inputs: tuple[int, ...], outputs: int = 10, **about: Any) -> Subject:
     """The architecture as a subject, its weights randomized."""
     model = randomized(build(architecture, inputs, outputs, seed=0))
     return Subject(architecture, dict(model.state_dict()), inputs, outputs, **about)

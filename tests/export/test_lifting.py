@@ -17,7 +17,14 @@ from archfront.export.formats.python import RUN, Python, source
 from archfront.export.lift import parts_in
 from archfront.export.verify import compare, sample
 from evaluators.recipes.partial import PartialRecipe
-from search_spaces.blocks import Block, Conv3x3Stem
+from search_spaces.blocks import (
+    Block,
+    ConditionalEncoding,
+    Conv3x3Stem,
+    DepthwiseConv,
+    SelfAttention,
+    TokenEmbeddingStem,
+)
 from search_spaces.families import FAMILIES
 from search_spaces.registry import load_file
 from search_spaces.topologies import Cell201, EarlyExit, Network, Stage, Tied, Trained
@@ -32,9 +39,15 @@ def names_of(family: str) -> list[str]:
     return [name for name in known if FAMILIES[family].get(name).__module__.startswith("search_spaces.")]
 
 
+def of_pictures(family: str) -> list[str]:
+    """Those that work on maps of two sides."""
+    sides = {name: FAMILIES[family].get(name).sides for name in names_of(family)}
+    return [name for name, allowed in sides.items() if allowed is None or 2 in allowed]
+
+
 def made(family: str, turn: int) -> Any:
     """The member of a family whose turn it is, with every slot of it filled by those whose turn it is, too."""
-    names = names_of(family)
+    names = of_pictures(family)
     if not names:
         return None
     cls = FAMILIES[family].get(names[turn % len(names)])
@@ -44,6 +57,8 @@ def made(family: str, turn: int) -> Any:
         inner["children"] = (inner["children"],) * 2
     if "heads" in {field.name for field in dataclasses.fields(cls)}:
         inner["heads"] = 2
+    if cls.name == "spectrogram_patches":
+        inner.update(bands=4, frames=2, overlap=1)  # of the small pictures here
     return cls(**inner)
 
 
@@ -70,6 +85,20 @@ def covering(turn: int) -> Subject:
 def covering_exits() -> Subject:
     stages = (Stage(16, (Block("pool"),), downsample=None), Stage(16, (Block("pool"),)))
     return subject_of(Network("conv3x3", stages, wiring=EarlyExit(threshold=2.0)), (3, 8, 8))
+
+
+def covering_tokens() -> Subject:
+    attention = Block(SelfAttention(2, ConditionalEncoding(causal=True), causal=True), norm="layer")
+    convolution = Block(DepthwiseConv(3, causal=True), "glu", "rms", "peri", "layer_scale")
+    stage = Stage(16, (attention, convolution), downsample=None)
+    return subject_of(Network(TokenEmbeddingStem("sinusoidal"), (stage,), "per_position"), (11, 12))
+
+
+def covering_tables() -> list[Subject]:
+    rows = (Stage(16, (Block(None), Block(None, "glu", "layer", "post", "laurel")), downsample=None),)
+    columns = (Stage(16, (Block("self_attention", norm="layer"), Block("pool")), downsample=None),)
+    networks = [Network("linear", rows), Network("periodic_features", rows), Network("feature_tokens", columns)]
+    return [subject_of(network, (7,)) for network in networks]
 
 
 def covering_cell(turn: int) -> Subject:
@@ -100,7 +129,7 @@ def test_every_registered_part_is_exported_and_verified(tmp_path: Path) -> None:
     turns = max(len(names_of(family)) for family in BUILDING)
     # A part inside another (an activation in an MLP) has its turn only when the outer one has: twice round is enough.
     subjects = [covering(turn) for turn in range(2 * turns)] + [covering_cell(0), covering_recipe(), covering_tied()]
-    subjects.append(covering_exits())
+    subjects += [covering_exits(), covering_tokens(), *covering_tables()]
     wanted = {f"{family}/{name}" for family in FAMILIES for name in names_of(family)}
     found: set[str] = set()
     chosen = []

@@ -14,6 +14,7 @@ from search_spaces import SpaceError, counting
 from search_spaces.building import build
 from search_spaces.counting import Counted, count
 from search_spaces.declarations import OPERATORS, counts
+from search_spaces.example_inputs import no_inputs
 from search_spaces.spaces import SPACES, get_space
 
 
@@ -32,18 +33,28 @@ class Run(nn.Module):
 def measured(model: nn.Module, inputs: tuple[int, ...]) -> tuple[float, float]:
     """Multiply-accumulates and activations by running, whether or not a trace would do."""
     with torch.no_grad():
-        (found,) = counting._measured(model.eval(), torch.zeros(1, *inputs))
+        (found,) = counting._measured(model.eval(), no_inputs(model, inputs))
     return found
+
+
+OTHERS: dict[str, tuple[int, ...]] = {
+    "sequence": (50, 20),
+    "language": (50, 20),
+    "tabular": (7,),
+    "tabular_tokens": (7,),
+}
+"""The inputs of the spaces that aren't for pictures."""
 
 
 @pytest.mark.parametrize("name", SPACES.names())
 def test_both_ways_count_the_same(name: str) -> None:
-    space = get_space(name, (3, 32, 32), 50_000)
+    inputs = OTHERS.get(name, (3, 32, 32))
+    space = get_space(name, inputs, 50_000)
     for seed in range(20):
-        model = build(space.sample(seed), (3, 32, 32), 10, seed=0)
-        found = count(model, (3, 32, 32))
+        model = build(space.sample(seed), inputs, 10, seed=0)
+        found = count(model, inputs)
         assert found.how == "traced" and found.macs_spread is None
-        assert (found.macs, found.activations) == measured(model, (3, 32, 32))
+        assert (found.macs, found.activations) == measured(model, inputs)
 
 
 EQUAL: dict[str, tuple[nn.Module, tuple[int, ...], float]] = {

@@ -11,7 +11,7 @@ from search_spaces import FAMILIES, Part, Site, SpaceError, integers, one_of, pa
 from search_spaces.blocks import Block
 from search_spaces.building import build
 from search_spaces.counting import count
-from search_spaces.deployment import unfolded
+from search_spaces.deployment import deployed, unfolded
 from search_spaces.edits import EnlargeKernel, Widen
 from search_spaces.edits.weights import apply
 from search_spaces.spaces import get_space
@@ -75,8 +75,6 @@ def test_sequences_are_searched_like_pictures(sequences: Any) -> None:
     architecture = space.sample(1)
     model = build(architecture, SEQUENCE, 4, seed=0)
     assert_deployed_equal(model, SEQUENCE)
-    from search_spaces.deployment import deployed
-
     assert unfolded(deployed(model), SEQUENCE) == []
     width, blocks = architecture.stages[0].width, [b for stage in architecture.stages for b in stage.blocks]
     macs = 20 * (3 * 3 * width + sum(b.token_mixer.kernel * width for b in blocks)) + 4 * width
@@ -113,6 +111,24 @@ def test_a_width_that_nobody_said_is_asked_for() -> None:
         _ = Site((3, 8, 8)).leads_to
     inner = Site((3, 8, 8), 10, 2, 5).at((16, 4, 4))
     assert inner == Site((16, 4, 4), None, 2, 5) and inner.wide(32).shape == (32, 4, 4)
+
+
+@pytest.mark.parametrize("name", FAMILIES["wiring"].names())
+@pytest.mark.parametrize(
+    ("stem", "inputs", "mixer"), [("linear", (7,), None), ("token_embedding", (11, 12), "depthwise_conv")]
+)
+def test_every_wiring_wires_features_with_and_without_sides(
+    name: str, stem: str, inputs: tuple[int, ...], mixer: str | None
+) -> None:
+    wiring: Any = FAMILIES["wiring"].get(name)
+    block = Block(mixer)
+    if "block" in wiring.wires:
+        tree = Network(stem, (Stage(16, (block,) * 3, None, wiring()),))
+    else:
+        tree = Network(stem, (Stage(16, (block,), None),) * 2, wiring=wiring())
+    network = build(tree, inputs, 4, seed=0)
+    assert_deployed_equal(network, inputs)
+    assert unfolded(deployed(network), inputs) == []
 
 
 def test_cells_count_as_blocks() -> None:
