@@ -54,6 +54,8 @@ def csv(
     """
     table = _read(argument, separator)
     names = table.column_names
+    # A name that looks like a number comes as one from a study file.
+    target, drop = str(target), str(drop)
     if not target:
         raise WrongUse(f"say which column of {argument} is the target, --target COLUMN; {near('', names)}")
     if target not in names:
