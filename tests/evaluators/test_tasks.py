@@ -74,11 +74,16 @@ def test_the_measured_loss_is_that_which_is_trained(task: Task) -> None:
 def test_several_labels() -> None:
     task = MultiLabel(5)
     outputs, held = made_up(task)
+    # Equal scores, too.
+    outputs[::3, 1], outputs[:, 3] = 0.25, outputs[:, 3].round()
     found = figures(task, outputs, held)
     precision = classification.multilabel_average_precision(outputs, held.long(), 5, average="macro")
     f1 = classification.multilabel_f1_score(outputs, held.long(), 5, average="macro")
     assert found["mean_average_precision"].value == pytest.approx(float(precision), abs=1e-6)
     assert found["f1"].value == pytest.approx(float(f1), abs=1e-6)
+    assert found["mean_average_precision"].value == pytest.approx(
+        sklearn_metrics.average_precision_score(held, outputs, average="macro")
+    )
     loss = functional.binary_cross_entropy(outputs.sigmoid(), held.float())
     assert found["loss"].value == pytest.approx(float(loss), rel=1e-5)
 
@@ -252,7 +257,9 @@ def test_a_mean_over_parts_of_examples_is_as_uncertain_as_the_examples() -> None
 
 def test_a_bootstrap_covers_what_it_should() -> None:
     values = GENERATOR.normal(0.0, 1.0, 200)
-    low, high = bootstrap(lambda counts: counts @ values / counts.sum(1), 200)
+    value, low, high = bootstrap(lambda counts: counts @ values / counts.sum(1), 200)
     half = 1.96 * values.std() / np.sqrt(200)
-    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.3 * half)
-    assert (low, high) == bootstrap(lambda counts: counts @ values / counts.sum(1), 200)
+    assert value == pytest.approx(values.mean())
+    assert (low, high) == pytest.approx((value - half, value + half), abs=0.3 * half)
+    assert (value, low, high) == bootstrap(lambda counts: counts @ values / counts.sum(1), 200)
+    assert bootstrap(lambda counts: (counts > 0).mean(1), 50)[2] == 1.0
