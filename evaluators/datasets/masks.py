@@ -53,8 +53,6 @@ def masks(argument: str, ignore: int = -1, size: int = 0, labels: Literal["pixel
             pairs["train"],
             pairs.get("validation"),
             pairs.get("test"),
-            # What moves a picture would have to move its mask with it.
-            augmentation="none",
             task=DensePrediction(len(classes), classes),
             space="dense",
         )

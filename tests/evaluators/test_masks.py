@@ -116,6 +116,7 @@ def test_sizes_are_made_the_same_where_one_is_said(tmp_path: Path) -> None:
         ({"y_train": np.full((12, 12, 16), -3)}, {}, "from 0 on"),
         ({"x_train": None}, {}, "has no x_train and y_train"),
         ({}, {"labels": "boxes"}, "labels can't be 'boxes'"),
+        ({}, {"augmentation": "flip"}, "augmentation=flip moves pictures"),
     ],
 )
 def test_wrong_archives_are_one_line(

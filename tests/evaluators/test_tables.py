@@ -4,14 +4,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from sklearn import datasets
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import mean_absolute_error
+from torch import nn
 
-from archfront.contracts import WrongUse
-from evaluators.datasets import describe, load
+from archfront.contracts import Provenance, WrongUse
+from evaluators.datasets import Feed, describe, load
 from evaluators.datasets.columns import Columns
 from evaluators.tasks import Classification, DensePrediction, Regression
+from evaluators.tested import tested as tally_of
 
 ROWS = 60
 
@@ -154,6 +159,34 @@ def test_tables_of_scikit_learn() -> None:
     assert load("sklearn:digits").inputs == (64,)
     with pytest.raises(WrongUse, match="doesn't ship a table 'california', or would fetch it; known: breast_cancer"):
         load("sklearn:california")
+
+
+def test_a_network_learns_a_table_as_least_squares_do(tmp_path: Path) -> None:
+    data = load("sklearn:diabetes")
+    feed, model = Feed(data, data.train), nn.Linear(10, 1)
+    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=200)
+
+    def step() -> torch.Tensor:
+        optimizer.zero_grad()
+        inputs, targets = feed.take(slice(0, feed.size))
+        loss = data.task.loss(model(inputs), targets)
+        loss.backward()
+        return loss
+
+    optimizer.step(step)
+    solved = LinearRegression().fit(data.train.inputs[:], data.train.targets[:])
+    wanted = mean_absolute_error(data.test.targets[:], solved.predict(data.test.inputs[:]))
+    found = tally_of(model, Feed(data, data.test).batches(32), data.task).metrics(Provenance())[0]
+    assert found.name == "mae" and found.value == pytest.approx(wanted, rel=0.01)
+
+    # The same in one piece, from raw rows to values, in ONNX Runtime.
+    whole = nn.Sequential(data.preparation, model, data.task.reading()).eval()
+    raw, file = data.test.inputs[:], tmp_path / "whole.onnx"
+    shapes = ({0: torch.export.Dim("batch", min=1, max=128)},)
+    torch.onnx.export(whole, (raw[:2],), file, dynamo=True, dynamic_shapes=shapes, verbose=False)
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    values = session.run(None, {session.get_inputs()[0].name: raw.numpy()})[0]
+    assert mean_absolute_error(data.test.targets[:], values) == pytest.approx(found.value, rel=1e-4)
 
 
 OWN = """
