@@ -29,7 +29,7 @@ from evaluators.tasks import IGNORED
 
 PENALTIES = (0.00001, 0.0001, 0.001, 0.01, 0.1, 1.0, 10.0)
 FLOOR = 1e-12
-PIXELS = 200_000
+PIXELS = 100_000
 """So many labelled pixels teach the regression on single pixels."""
 Outputs = Callable[[Split], Array]
 """What a baseline gives for a split, as a network would: (n, outputs, ...)."""
@@ -174,8 +174,8 @@ def majority(data: DataSet) -> Outputs:
 def single_pixels(data: DataSet) -> Outputs:
     """Logistic regression on a pixel's colour, that of its surroundings, its place, and all their products."""
 
-    def features(split: Split) -> Array:
-        colours = split.inputs[:].float() / 127.5 - 1
+    def features(pictures: torch.Tensor) -> Array:
+        colours = pictures.float() / 127.5 - 1
         around = torch.nn.functional.avg_pool2d(colours, 9, 1, 4, count_include_pad=False)
         n, _, height, width = colours.shape
         rows = torch.linspace(-1, 1, height).view(1, 1, -1, 1).expand(n, 1, height, width)
@@ -184,12 +184,15 @@ def single_pixels(data: DataSet) -> Outputs:
 
     labels = labels_of(data.train).reshape(-1)
     chosen = np.random.default_rng(0).permutation(np.flatnonzero(labels != IGNORED))[:PIXELS]
-    model = make_pipeline(PolynomialFeatures(2, include_bias=False), StandardScaler(), LogisticRegression(max_iter=200))
-    model.fit(features(data.train)[chosen], labels[chosen])
+    model = make_pipeline(PolynomialFeatures(2, include_bias=False), StandardScaler(), LogisticRegression(max_iter=100))
+    model.fit(features(data.train.inputs[:])[chosen], labels[chosen])
 
     def outputs(split: Split) -> Array:
-        found = model.predict_log_proba(features(split)).astype(np.float32)
-        return np.moveaxis(found.reshape(split.size, *data.inputs[1:], -1), 3, 1)
+        # A picture at a time: the products of all pixels would fill the memory.
+        shape = (*data.inputs[1:], data.outputs)
+        pictures = (split.inputs[number : number + 1] for number in range(split.size))
+        found = [model.predict_log_proba(features(picture)).astype(np.float32).reshape(shape) for picture in pictures]
+        return np.moveaxis(np.stack(found), 3, 1)
 
     return outputs
 

@@ -63,6 +63,10 @@ def test_what_occurs_in_street_scenes(shared_data: Path) -> None:
     for i in (0, 50, 200):
         assert set(data.test.targets[i].nonzero().flatten().tolist()) == set(np.unique(labels[i])) - {11}
     assert "every training example has 'road'" in describe(data)
+    much = load(f"masks:{file}", ignore=11, labels="occurrence", least=0.01)
+    for i in (0, 50, 200):
+        counts = np.bincount(labels[i].reshape(-1), minlength=12)[:11]
+        assert np.array_equal(much.test.targets[i], counts > 0.01 * 90 * 120)
 
 
 @pytest.mark.parametrize("palette", [False, True])
@@ -116,6 +120,7 @@ def test_sizes_are_made_the_same_where_one_is_said(tmp_path: Path) -> None:
         ({"y_train": np.full((12, 12, 16), -3)}, {}, "from 0 on"),
         ({"x_train": None}, {}, "has no x_train and y_train"),
         ({}, {"labels": "boxes"}, "labels can't be 'boxes'"),
+        ({}, {"least": 3}, "least=3 must be a share"),
         ({}, {"augmentation": "flip"}, "augmentation=flip moves pictures"),
     ],
 )
