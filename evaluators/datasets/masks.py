@@ -22,7 +22,13 @@ Pair = tuple[Array, Array]
 
 
 @DATASETS.register("masks")
-def masks(argument: str, ignore: int = -1, size: int = 0, labels: Literal["pixels", "occurrence"] = "pixels") -> Arrays:
+def masks(
+    argument: str,
+    ignore: int = -1,
+    size: int = 0,
+    labels: Literal["pixels", "occurrence"] = "pixels",
+    least: float = 0.0,
+) -> Arrays:
     """`masks:FOLDER`: images/ and masks/ with files of equal stems, maybe below train, val and test; or an .npz file.
 
     Masks are PNG files whose pixels are numbers of classes (grey values, or those of a palette), `ignore` the number of
@@ -65,7 +71,7 @@ def masks(argument: str, ignore: int = -1, size: int = 0, labels: Literal["pixel
 
 
 def occurrence(held: Array, classes: int, least: float = 0.0) -> Array:
-    """Which classes cover more than the share `least` of each mask of (n, height, width): 0 or 1, uint8 (n, classes)."""
+    """Which classes cover more than the share `least` of a mask (n, height, width): 0 or 1, uint8 (n, classes)."""
     return np.stack([(held == number).mean((1, 2)) > least for number in range(classes)], 1).astype(np.uint8)
 
 
