@@ -15,7 +15,7 @@ from controllers.base import create as create_controller
 from evaluators import checkpoints
 from evaluators.base import attempt, create
 from evaluators.datasets import DataSet, Split, load
-from evaluators.recipe import check_recipe
+from evaluators.recipe import check_recipe, files_in
 from evaluators.recipes._slots import SLOTS
 from evaluators.recipes.augmentation.mixup import Mixup
 from evaluators.recipes.optimizer.adamw import AdamW
@@ -187,21 +187,17 @@ def test_a_users_own_members_are_one_file(tmp_path: Path, digits: DataSet) -> No
 def test_a_search_from_the_command_line_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.chdir(tmp_path)
     order = [
-        *("search", "--data", "digits", "--study", "s", "--evaluations", "2", "--objective", "accuracy"),
+        *("search", "--data", "digits", "--study", "s", "--evaluations", "1", "--objective", "accuracy"),
         *("--set", "evaluator.augmentations=shift+mixup(alpha=0.4)", "--set", "evaluator.averaging=ema"),
         *("--search-recipe", f"optimizer=lion,{OWN}:SignDescent"),
         *("--search-recipe", f"loss=cross_entropy,{OWN}:Squared"),
         *("--epochs", "1", "--db", "sqlite:///s.db"),
     ]
     assert run(order) == 0
-    assert run(["search", "--study", "s", "--evaluations", "4", "--db", "sqlite:///s.db"]) == 0
+    assert run(["search", "--study", "s", "--evaluations", "2", "--db", "sqlite:///s.db"]) == 0
     study = Study(Database("sqlite:///s.db"), "s")
-    assert [row.status for row in study.rows()] == ["ok"] * 4
+    assert [row.status for row in study.rows()] == ["ok"] * 2
     assert study.settings["recipe"]["augmentations"] == ["shift", {"part": "augmentation/mixup", "alpha": 0.4}]
-    # The card of an export names the recipe, whose parts a new process has to find again.
-    monkeypatch.setattr(FAMILIES["optimizer"], "_entries", {})
-    assert run(["export", "s", "--db", "sqlite:///s.db", "--format", "python", "--to", "out"]) == 0
-    assert json.loads((tmp_path / "out" / "card.json").read_text())["training"]["recipe"]["averaging"] == "ema"
     capsys.readouterr()
     for wrong, says in (
         ("evaluator.augmentations=spec_augment", "is for spectrograms, and this data set holds pictures"),
@@ -294,6 +290,12 @@ def test_what_makes_no_sense_for_a_supernet_is_refused(digits: DataSet, slot: st
     value = {"teacher": "distillation(network=x)", "phases": "progressive_resolution", "learning": "layer_wise"}[slot]
     with pytest.raises(WrongUse, match=f"a supernet is trained without recipe.{slot}"):
         supernet_training(digits, Recipe(epochs=1, **{slot: value}))
+
+
+def test_files_of_own_parts_are_found_in_settings() -> None:
+    """So that an export can load them before it reads a recipe that holds their parts."""
+    assert files_in("shift+a/b.py:Dimmed(least=0.2)+c.py:Other") == ["a/b.py", "c.py"]
+    assert files_in("adamw,sgd") == files_in("0.5") == []
 
 
 def test_every_family_lists_its_members(capsys: Any) -> None:
