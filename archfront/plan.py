@@ -243,10 +243,10 @@ class Experiment:
                 "train; search the networks alone, or say --evaluator training"
             )
         if tree is not None and without_recipe(tree) is not tree and self.data is not None:
-            from evaluators.recipe import check_recipe
+            from evaluators.training_loss import check_searched
 
             for recipe in getattr(tree.recipe, "options", (tree.recipe,)):
-                check_recipe(recipe, self.data)
+                check_searched(recipe, self.data)
 
     def _check_task(self) -> None:
         """Raise `WrongUse` where the space's networks don't do what the data set asks."""

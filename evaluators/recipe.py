@@ -1,5 +1,6 @@
 """Which recipe a candidate is trained by: the one that suits the data set, with what the candidate brings itself."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,11 @@ def own_recipe(architecture: Any, recipe: Recipe) -> Recipe:
     return own.over(recipe) if isinstance(own, PartialRecipe) else recipe
 
 
+def files_in(text: str) -> list[str]:
+    """The files of parts that a setting of a recipe, or a choice of settings, names as `FILE.py:NAME`."""
+    return re.findall(r"([^\s,+()=|]+\.py):", text)
+
+
 def loss_of(task: "Task", recipe: Recipe, smoothed: bool = True) -> "Callable[[Tensor, Tensor], Tensor]":
     """The loss of outputs and targets under a recipe; without its label smoothing unless `smoothed`."""
     if not smoothed:
@@ -51,7 +57,7 @@ def loss_of(task: "Task", recipe: Recipe, smoothed: bool = True) -> "Callable[[T
 def check_recipe(recipe: Recipe | PartialRecipe, data: "DataSet") -> None:
     """Raise `WrongUse`, one line, for a part of a recipe, holes or not, that can't be used to train on `data`."""
     for slot, family in SLOTS.items():
-        for part in _members(getattr(recipe, slot), family):
+        for part in members(getattr(recipe, slot), family):
             _check_member(slot, part, data)
     for kind in _options(recipe.augmentation):
         for name in _short(kind, data):
@@ -69,16 +75,16 @@ def _options(value: Any) -> tuple[Any, ...]:
     return value.options if isinstance(value, OneOf) else (value,)
 
 
-def _members(value: Any, family: str) -> Iterator[Any]:
+def members(value: Any, family: str) -> Iterator[Any]:
     """All parts that a slot may come to hold."""
     if isinstance(value, OneOf):
         for option in value.options:
-            yield from _members(option, family)
+            yield from members(option, family)
     elif isinstance(value, Repeat):
-        yield from _members(value.item, family)
+        yield from members(value.item, family)
     elif isinstance(value, tuple):
         for item in value:
-            yield from _members(item, family)
+            yield from members(item, family)
     elif isinstance(value, Member):
         yield value
     elif isinstance(value, str) and value != "none":

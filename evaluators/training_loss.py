@@ -7,9 +7,19 @@ import torch
 from torch import Tensor, nn
 
 from evaluators.datasets import DataSet
-from evaluators.recipe import loss_of
+from evaluators.recipe import check_recipe, loss_of, members
+from evaluators.recipes.partial import PartialRecipe
 from evaluators.recipes.training import Recipe
 from evaluators.trained_networks import trained_network
+from search_spaces.holes import OneOf
+
+
+def check_searched(recipe: PartialRecipe, data: DataSet) -> None:
+    """Raise `WrongUse`, one line, for what a searched recipe may hold that can't be used to train on `data`."""
+    check_recipe(recipe, data)
+    for teacher in members(recipe.teacher, "teacher"):
+        if not isinstance(getattr(teacher, "network", ""), OneOf):
+            teacher.made(partial(trained_network, data=data, device="cpu"))
 
 
 class TrainingLoss:

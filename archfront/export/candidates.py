@@ -16,7 +16,7 @@ from archfront.export.files import FILE, export_file, tested_again
 from archfront.export.formats import FORMATS
 from archfront.export.subject import Subject
 from archfront.study import Candidate, Study
-from evaluators.recipe import own_recipe
+from evaluators.recipe import files_in, own_recipe
 from search_spaces.building import build
 from search_spaces.canonical import from_json, to_json
 from search_spaces.registry import load_file as load_file_of_parts
@@ -71,6 +71,9 @@ def subject_of(study: Study, candidate: Candidate, weights: Path, data: "DataSet
         raise WrongUse(f"the study '{study.name}' doesn't say what its networks take; give the data set")
     if ".py:" in study.space:
         load_file_of_parts(study.space.rpartition(":")[0], "space")
+    for text in (*(settings.get("evaluator_settings") or {}).values(), *(settings.get("search_recipe") or {}).values()):
+        for file in files_in(text) if isinstance(text, str) else ():
+            load_file_of_parts(file, "part of a recipe")
     architecture = from_json(candidate.architecture)
     training = {key: settings[key] for key in TRAINING_SETTINGS if settings.get(key)}
     if training.get("recipe"):

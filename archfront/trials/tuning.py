@@ -105,6 +105,7 @@ class Tuning:
 
     def ranges(self, experiment: Experiment) -> dict[str, list[Any]]:
         """The values that each hyper-parameter of a population may take, in order."""
+        from evaluators.recipes._slots import SLOTS
         from evaluators.recipes.partial import PartialRecipe
         from evaluators.searched_recipe import searched
         from search_spaces.parts import fields_of
@@ -128,6 +129,8 @@ class Tuning:
                 raise WrongUse(f"{name} is part of the candidates (searched with them), so pbt can't change it")
             if name == "optimizer":
                 raise WrongUse("launcher.mutate: the optimizer can't change within a training, its state would be lost")
+            if name.partition(".")[0] in SLOTS:
+                raise WrongUse(f"launcher.mutate takes numbers, as lr; {name} can't change within a training")
         if not wanted:
             raise WrongUse("pbt has nothing to change: lr and weight_decay are searched; say --set launcher.mutate.…")
         holes = searched(wanted)
