@@ -133,7 +133,7 @@ def test_magnitude_is_the_sum_of_absolute_weights_filter_by_filter(tmp_path: Pat
 
 
 def test_taylor_is_the_gradient_by_a_gate_on_the_filter(tmp_path: Path) -> None:
-    """Sum of weight times gradient is the loss's derivative by a factor on the filter, which is its first-order term."""
+    """Sum of weight times gradient is the loss's derivative by a factor on the filter."""
     source = given(chain((8, 1)), tmp_path)
     name = "stem.0.weight" if "stem.0.weight" in source.state else next(n for n in source.state if n.startswith("stem"))
     found = WidthPrune(by="taylor")._importance(source)(name, source.state[name])
@@ -172,7 +172,11 @@ def test_the_width_of_a_network_of_cells_is_pruned(tmp_path: Path) -> None:
     [
         (chain((4, 1)), {}, "no stage is wide enough to lose 25% and stay a multiple of 4"),
         (chain((16, 1)), {"multiple": 16}, "multiple of 16"),
-        (chain((16, 1), block=Block(SelfAttention(heads=8), norm="batch")), {}, "12 channels don't divide into 8 heads"),
+        (
+            chain((16, 1), block=Block(SelfAttention(heads=8), norm="batch")),
+            {},
+            "don't divide into 8 heads",
+        ),
         (chain((16, 1), block=Block(GroupsOfFour(), norm="batch")), {}, "the number of groups of the convolution"),
         (chain((16, 1), block=Block(Branched(), norm="batch")), {}, "weights of its own for every width"),
     ],
@@ -183,7 +187,9 @@ def test_networks_that_cannot_be_narrowed(architecture: Any, settings: Any, caus
     assert cause in str(caught.value) and "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("field", "value"), [("share", 0), ("share", 1), ("by", "size"), ("multiple", 0), ("epochs", 0.5)])
+@pytest.mark.parametrize(
+    ("field", "value"), [("share", 0), ("share", 1), ("by", "size"), ("multiple", 0), ("epochs", 0.5)]
+)
 def test_wrong_fields(field: str, value: object) -> None:
     with pytest.raises(SpaceError, match=f"width_prune.{field}"):
         WidthPrune(**{field: value})
