@@ -10,10 +10,12 @@ from archfront import __version__
 from archfront.contracts import Metric, WrongUse
 from archfront.report.architectures import differences
 from archfront.report.results import Results, axes_of, direction_of
-from archfront.study import Candidate, Study
+from archfront.study import FINISHED, Candidate, Study
+from archfront.study.lineage import lineage, network_of
 from dashboard.exports import Exports
 from dashboard.library import Library
 from dashboard.responses import (
+    Ancestor,
     ArtifactResponse,
     CandidateResponse,
     EvaluationResponse,
@@ -170,6 +172,7 @@ def candidate_of(study: Study, candidate: Candidate) -> CandidateResponse:
         metrics=[_metric(metric) for metric in candidate.metrics],
         artifacts=[ArtifactResponse(**asdict(artifact)) for artifact in candidate.artifacts],
         parents=parents_of(study, candidate),
+        lineage=[Ancestor(**asdict(one)) for one in lineage(study, candidate)],
         parts=list(candidate.parts),
     )
 
@@ -182,7 +185,10 @@ def parents_of(study: Study, candidate: Candidate) -> list[Parent]:
             parent = study.candidate(digest)
         except WrongUse:
             continue  # a study may be seeded with architectures that were never evaluated in it
-        changes = differences(parent.architecture, candidate.architecture)
+        before, after = parent.architecture, candidate.architecture
+        if any(row.origin == FINISHED for row in candidate.rows):
+            before, after = network_of(before), network_of(after)
+        changes = differences(before, after)
         found.append(Parent(digest=digest, number=parent.number, changes=changes))
     return found
 

@@ -10,6 +10,7 @@ from archfront.contracts import Metric
 from archfront.report import confusion, pictures, texts
 from archfront.report.architectures import Branch, branches
 from archfront.study import Candidate, Study
+from archfront.study.lineage import Ancestor, lineage
 from dashboard.api import parents_of
 from dashboard.pages import study_path
 from dashboard.responses import Parent
@@ -46,7 +47,7 @@ def panel(study: Study, found: Candidate) -> list[Any]:
         *_pictures(found.architecture),
         html.Div(_branch(branches(found.architecture), 0), className="tree", id="architecture"),
         *_confusions(study, found),
-        *_lineage(study, parents_of(study, found)),
+        *_lineage(study, parents_of(study, found), lineage(study, found)),
         *_evaluations(found),
         *_artifacts(found),
     ]
@@ -116,10 +117,12 @@ def _branch(branch: Branch, depth: int) -> Any:
     return html.Details([html.Summary(line, title=branch.path), *inner], open=depth < 3)
 
 
-def _lineage(study: Study, parents: Sequence[Parent]) -> list[Any]:
+def _lineage(study: Study, parents: Sequence[Parent], ancestors: Sequence[Ancestor]) -> list[Any]:
     if not parents:
         return []
     pieces: list[Any] = [html.H3("Lineage")]
+    if ancestors:
+        pieces.append(html.Ol([_ancestor(study, one) for one in ancestors], className="steps"))
     for parent in parents:
         link = dcc.Link(f"candidate {parent.number}", href=study_path(study.name, parent.number))
         count = len(parent.changes)
@@ -129,6 +132,12 @@ def _lineage(study: Study, parents: Sequence[Parent]) -> list[Any]:
         if count > CHANGES:
             pieces.append(html.P(f"… and {count - CHANGES} more", className="soft"))
     return pieces
+
+
+def _ancestor(study: Study, one: Ancestor) -> Any:
+    """A line of how a finished candidate came about."""
+    link = dcc.Link(f"candidate {one.number}", href=study_path(study.name, one.number))
+    return html.Li([html.Code(one.step), " made ", link] if one.step else ["trained: ", link])
 
 
 def _evaluations(found: Candidate) -> list[Any]:

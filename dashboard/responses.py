@@ -111,6 +111,14 @@ class Parent(BaseModel):
     changes: list[tuple[str, str, str]]
 
 
+class Ancestor(BaseModel):
+    """A candidate on the way to a finished one, and the step that made it, empty for the trained one."""
+
+    number: int
+    digest: str
+    step: str
+
+
 class CandidateResponse(BaseModel):
     """Everything about one candidate."""
 
@@ -121,4 +129,5 @@ class CandidateResponse(BaseModel):
     metrics: list[MetricResponse]
     artifacts: list[ArtifactResponse]
     parents: list[Parent]
+    lineage: list[Ancestor] = []
     parts: list[dict[str, Any]]

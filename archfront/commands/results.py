@@ -21,6 +21,7 @@ from archfront.commands.printing import (
 
 if TYPE_CHECKING:
     from archfront.contracts import Metric
+    from archfront.study.lineage import Ancestor
     from archfront.study.study import Candidate, Study
 
 
@@ -70,13 +71,17 @@ def show(
 ) -> None:
     """Show one candidate with all its metrics."""
     from archfront.report.confusion import confusions, said
+    from archfront.study.lineage import lineage, told
 
     found = open_named(study, db)
     shown = found.candidate(candidate)
+    ancestors = lineage(found, shown)
     if as_json:
-        print_json(_as_json(shown))
+        print_json(_as_json(shown, ancestors))
         return
     typer.echo(f"candidate {shown.number} of {study}, digest {shown.digest}")
+    if ancestors:
+        typer.echo(f"lineage: {told(ancestors)}")
     for row in shown.rows:
         origin = f"{row.origin} of {', '.join(p[:8] for p in row.parents)}" if row.parents else row.origin
         outcome = f"{row.status} ({row.reason})" if row.reason else row.status
@@ -116,10 +121,11 @@ def studies(db: DatabaseUrl = None, as_json: AsJson = False) -> None:
     print_rows(rows, as_json, "no studies yet; start one with 'archfront search'")
 
 
-def _as_json(candidate: "Candidate") -> dict[str, Any]:
+def _as_json(candidate: "Candidate", ancestors: "list[Ancestor]") -> dict[str, Any]:
     from dataclasses import asdict
 
-    return asdict(candidate) | {"number": candidate.number}
+    lineage = {"lineage": [asdict(ancestor) for ancestor in ancestors]} if ancestors else {}
+    return asdict(candidate) | {"number": candidate.number} | lineage
 
 
 def _metric_row(metric: "Metric") -> list[str]:

@@ -134,12 +134,14 @@ class Layout:
     ones are kept is decided once per pair, so that all layers that share channels agree. `chunks` are the equal shares
     of tensors that hold several at once, as queries, keys and values; `groups` those of grouped convolutions. Of each
     of `shares` equal shares of a pair's channels, as many are kept, so that heads and groups keep their channels.
+    `tied` are further names of tensors that layers share, each with the first one.
     """
 
     wide: Mapping[str, TensorView]
     narrow: Mapping[str, TensorView]
     groups: Mapping[str, int]
     shares: int
+    tied: Mapping[str, str]
 
     @classmethod
     def of(cls, given: Given, narrow: Any) -> "Layout":
@@ -155,12 +157,13 @@ class Layout:
                 raise SpaceError(f"a part has weights of its own for every width, so '{name}' can't be narrowed")
         groups = _groups(network, other)
         heads = [head for head in _heads(given.architecture) if head > 0]
-        return cls(wide, thin, groups, lcm(*heads, *groups.values()))
+        return cls(wide, thin, groups, lcm(*heads, *groups.values()), _tied(network))
 
     def pruned(self, state: Mapping[str, Tensor], importance: Importance) -> dict[str, Tensor]:
         """The weights of the narrower network: those of the channels that are kept, copied."""
         kept = self.kept(state, importance)
-        return {name: self.taken(name, tensor, kept).clone() for name, tensor in state.items() if name in self.narrow}
+        found = {name: self.taken(name, state[name], kept).clone() for name in self.narrow}
+        return found | {name: found[first] for name, first in self.tied.items()}
 
     def kept(self, state: Mapping[str, Tensor], importance: Importance) -> dict[Pair, Tensor]:
         """For each pair, the channels that are kept, ascending; by magnitude where the importance says nothing."""
@@ -239,6 +242,13 @@ def _groups(wide: nn.Module, narrow: nn.Module) -> dict[str, int]:
             )
         found[f"{name}.weight"] = module.groups
     return found
+
+
+def _tied(network: nn.Module) -> dict[str, str]:
+    """The names of tensors in a state dict that stand for one that has a name already, each with that."""
+    first: dict[int, str] = {}
+    names = {name: first.setdefault(id(tensor), name) for name, tensor in network.state_dict(keep_vars=True).items()}
+    return {name: known for name, known in names.items() if name != known}
 
 
 def _heads(tree: Any) -> Sequence[int]:

@@ -106,7 +106,7 @@ def _dataset(name: str, arrays: Arrays, seed: int, validation: float) -> DataSet
     return DataSet(
         name=name,
         task=task.fitted(splits["train"][1]),
-        inputs=inputs,
+        inputs=arrays.inputs or tuple(prepared.shape[1:]),
         train=_split(*splits["train"]),
         validation=_split(*splits["validation"]),
         test=_split(*splits["test"]),

@@ -31,8 +31,7 @@ def pictures(name: str, arrays: Arrays) -> Arrays:
         task = _classes(name, splits, arrays.classes)
     _same_sizes(name, splits)
     shape = splits["train"][0].shape[1:]
-    # What moves a picture doesn't move what is wanted at each place of it.
-    usual: Augmentation = "none" if len(task.gives(shape)) > 1 else "flip" if shape[0] == 3 else "shift"
+    usual: Augmentation = "flip" if shape[0] == 3 else "shift"
     return replace(
         arrays,
         train=splits["train"],
