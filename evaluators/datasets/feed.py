@@ -15,6 +15,8 @@ Chosen: TypeAlias = "Tensor | slice"
 """Numbers of examples."""
 AHEAD = 2
 """Batches that are read before they are needed."""
+PREPARED = 2**17
+"""About how many values are prepared at a time, of what is read."""
 
 
 def laid_out(inputs: Tensor) -> Tensor:
@@ -87,7 +89,17 @@ class Feed:
 
 
 def _read(dataset: DataSet, split: Split, chosen: Chosen) -> tuple[Tensor, Tensor]:
-    inputs = laid_out(dataset.prepared(split.inputs[chosen]))
+    raw = split.inputs[chosen]
+    # A few at a time: what comes up in between stays small, and in the processor's cache.
+    parts = raw.split(max(1, PREPARED // max(1, raw[:1].numel())))
+    first = laid_out(dataset.prepared(parts[0]))
+    if len(parts) == 1:
+        inputs = first
+    else:
+        layout = torch.channels_last if first.ndim == 4 else torch.contiguous_format
+        inputs = torch.empty((len(raw), *first.shape[1:]), dtype=first.dtype, memory_format=layout)
+        for part, place in zip(parts, inputs.split(len(parts[0])), strict=True):
+            place.copy_(first if part is parts[0] else dataset.prepared(part))
     return inputs, dataset.task.targets(split.targets[chosen])
 
 
