@@ -97,7 +97,8 @@ class Runs:
         words = ["--top", "2", "--seeds", "2", "--epochs", "3", "--fine-tune"]
         self.run("supernet", "finalists", f"{self.name}-inherited", *words, *self.db)
         found = self.front(f"{self.name}-inherited-finalists")
-        self.said.append(f"finalists {', '.join(f'{one["values"][self.sought]:.3g}' for one in found)}")
+        figures = [one["values"][self.sought] for one in found]
+        self.said.append(f"finalists {', '.join(f'{figure:.3g}' for figure in figures)}")
 
     def rank(self) -> None:
         words = ["--networks", "8", "--seeds", "1", "--epochs", "3", "--proxies", "all", "--json"]
@@ -131,7 +132,7 @@ class Runs:
         cells = [
             self.source.task,
             f"`{' '.join(Path(word).name if '/' in word else word for word in self.data[1:])}`",
-            str(about["evaluations"]),
+            str(self.about()["evaluations"]),
             str(len(front)),
             f"{sought} {best[sought]:.4g}",
             f"{best.get(f'test_{sought}', float('nan')):.4g}",
