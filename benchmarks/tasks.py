@@ -125,9 +125,6 @@ class Runs:
     def row(self) -> str:
         front, sought = self.front(self.name), self.sought
         best = front[0]["values"]
-        [about] = [
-            study for study in json.loads(self.run("studies", "--json", *self.db)) if study["study"] == self.name
-        ]
         latency = next((f"{value:.3g} ms" for key, value in best.items() if key.startswith("latency")), "-")
         cells = [
             self.source.task,
