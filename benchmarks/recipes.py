@@ -74,7 +74,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--only", default="", help="names of recipes, with commas between")
+    parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
     data = load(arguments.data)
     if arguments.train:
         split = data.train._replace(

@@ -9,7 +9,8 @@ DESIGNS = """
 import json, sys
 ROOTS = ("search_spaces.blocks.", "search_spaces.topologies.", "evaluators.recipes.")
 names = [m for m in sys.modules if m.startswith(ROOTS)]
-print(json.dumps([m for m in names if m.count(".") == 3 or m.startswith("evaluators.recipes.") and "._" not in m]))
+RECIPES = ("evaluators.recipes.partial", "evaluators.recipes.training")
+print(json.dumps([m for m in names if m.count(".") == 3 and "._" not in m or m in RECIPES]))
 """
 
 
