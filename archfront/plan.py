@@ -230,6 +230,7 @@ class Experiment:
             if name not in metrics:
                 raise WrongUse(f"no evaluator here yields the metric '{name}'; {near(name, metrics)}")
         self._check_recipe()
+        self._check_task()
         for evaluator in self.evaluators.values():
             evaluator.prepare(self.context)
         self._check_feasible()
@@ -241,6 +242,16 @@ class Experiment:
                 f"the space '{self.space.name}' brings recipes, by which the evaluator '{self.plan.evaluator}' doesn't "
                 "train; search the networks alone, or say --evaluator training"
             )
+
+    def _check_task(self) -> None:
+        """Raise `WrongUse` where the space's networks don't do what the data set asks."""
+        from search_spaces.space import Space
+
+        if not self.main.by_task or self.data is None or not isinstance(self.space, Space):
+            return
+        from evaluators.fitting import check_space
+
+        check_space(self.space, self.data)
 
     def _check_feasible(self) -> None:
         """Look for one architecture that keeps the constraints on cheap metrics, the smallest that is easily found."""

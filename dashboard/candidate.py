@@ -7,7 +7,7 @@ from urllib.parse import quote
 from dash import dcc, html
 
 from archfront.contracts import Metric
-from archfront.report import pictures, texts
+from archfront.report import confusion, pictures, texts
 from archfront.report.architectures import Branch, branches
 from archfront.study import Candidate, Study
 from archfront.study.lineage import Ancestor, lineage
@@ -46,6 +46,7 @@ def panel(study: Study, found: Candidate) -> list[Any]:
         html.H3("Architecture"),
         *_pictures(found.architecture),
         html.Div(_branch(branches(found.architecture), 0), className="tree", id="architecture"),
+        *_confusions(study, found),
         *_lineage(study, parents_of(study, found), lineage(study, found)),
         *_evaluations(found),
         *_artifacts(found),
@@ -96,6 +97,16 @@ def _pictures(architecture: Any) -> list[Any]:
         figures.append(html.Figure([html.Figcaption(panel.title), picture]))
     meanings = "; ".join(f"{kind}: {meaning}" for kind, meaning in pictures.kinds(panels))
     return [html.Div(figures, className="pictures"), *([html.P(meanings, className="soft")] if meanings else [])]
+
+
+def _confusions(study: Study, found: Candidate) -> list[Any]:
+    """What it takes for what, where the task has classes."""
+    figures = []
+    for matrix in confusion.confusions(study, found):
+        source = f"data:image/svg+xml,{quote(confusion.svg(matrix, dark=True))}"
+        alt = confusion.said(matrix) or f"no mistakes on {matrix.split} data"
+        figures.append(html.Figure([html.Figcaption(alt), html.Img(src=source, alt=alt, className="confusion")]))
+    return [html.H3("What is taken for what"), html.Div(figures, className="confusions")] if figures else []
 
 
 def _branch(branch: Branch, depth: int) -> Any:

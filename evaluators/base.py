@@ -41,7 +41,8 @@ class Evaluator(ABC):
     first and can reject a candidate before anything is trained; `argument` is the setting that the text after the
     colon stands for in `name:text`. `network_alone` says that the metrics depend on the network alone, so that what was
     measured once stands for the same network under another recipe; `trains_by_recipe`, that candidates which bring a
-    recipe of their own (`topologies.Trained`) are trained by it. `self_contained` says that all that is known of a
+    recipe of their own (`topologies.Trained`) are trained by it; `by_task`, that networks are judged by the data set's
+    task, whose outputs they must give. `self_contained` says that all that is known of a
     candidate comes from this evaluator: nothing is counted or measured beside it, `latency_ms` is its metric of that
     name instead of the latency on the search's device, and whether constraints can be met is not tried beforehand.
     `default_objectives` are sought where a search names no objectives (see `objectives`).
@@ -53,6 +54,7 @@ class Evaluator(ABC):
     argument: ClassVar[str] = ""
     network_alone: ClassVar[bool] = False
     trains_by_recipe: ClassVar[bool] = False
+    by_task: ClassVar[bool] = False
     self_contained: ClassVar[bool] = False
     default_objectives: ClassVar[tuple[str, ...]] = ()
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from archfront.contracts import Artifact, Context, Metric, Proposal, Provenance, WrongUse
-from evaluators import checkpoints
+from evaluators import checkpoints, confusion
 from evaluators.augmentation import augmented
 from evaluators.base import Diverged
 from evaluators.datasets import Augmentation, DataSet, Feed, laid_out
@@ -39,6 +39,8 @@ class Training:
     origin: dict[str, str] = field(default_factory=dict)
     """Where the first weights are from, when they are not random."""
     started: float = field(default_factory=time.monotonic)
+    confusions: dict[str, Tensor | None] = field(default_factory=dict)
+    """Of each split, what `measured` found to be taken for what."""
 
     def __post_init__(self) -> None:
         # Channels last is the layout that convolutions are fastest in, on CPUs (by 6 to 20 %) as on GPUs.
@@ -141,7 +143,9 @@ class Training:
         found = []
         for prefix, split in (("", self.dataset.validation), ("test_", self.dataset.test)):
             batches = Feed(self.dataset, split, self.device).batches(EVALUATION_BATCH)
-            found += tested(self.model, batches, self.dataset.task).metrics(provenance, prefix)
+            tally = tested(self.model, batches, self.dataset.task)
+            found += tally.metrics(provenance, prefix)
+            self.confusions["test" if prefix else "validation"] = tally.confusion
         if not all(isfinite(metric.value) for metric in found):
             raise Diverged("the validation loss isn't finite; lower the learning rate")
         return tuple(found)
@@ -156,6 +160,7 @@ class Training:
             path = checkpoints.save(folder, stem, state, self.identity, checkpoints.OPTIMIZER)
             found.append(checkpoints.artifact(folder, path, "optimizer"))
         path = checkpoints.save(folder, stem, self.model.state_dict(), about)
+        found += confusion.kept(folder, stem, self.dataset.classes, self.confusions)
         return (checkpoints.artifact(folder, path, "weights"), *found)
 
 

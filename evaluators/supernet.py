@@ -32,6 +32,7 @@ class SupernetEvaluator(Evaluator):
     """
 
     name = "supernet"
+    by_task = True
     argument = "folder"
 
     def __init__(

@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from archfront.contracts import METRICS, Artifact, Context, Evaluation, Metric, Objective, Proposal, WrongUse
-from evaluators import checkpoints
+from evaluators import checkpoints, confusion
 from evaluators.base import EVALUATORS, Evaluator
 from evaluators.candidate_training import Training, seed_of, suffix, threads_set, training_device
 from evaluators.datasets import DataSet
@@ -58,6 +58,7 @@ class TrainingEvaluator(Evaluator):
     """
 
     name = "training"
+    by_task = True
     trains_by_recipe = True
 
     def __init__(
@@ -147,6 +148,7 @@ class TrainingEvaluator(Evaluator):
     def _training(self, proposal: Proposal, context: Context, number: int, started: float) -> Training:
         dataset: DataSet = context.data
         model, origin = self._first(proposal, context)
+        dataset.task.check(model, dataset.prepared(dataset.train.inputs[:2]))
         recipe = self.recipe_of(proposal.architecture, dataset)
         return Training(model, recipe, dataset, self._device, proposal, context, number, origin, started)
 
@@ -190,10 +192,13 @@ class TrainingEvaluator(Evaluator):
         best = min(range(len(runs)), key=lambda number: sought.loss(runs[number][0].value))
         artifacts = list(left.pop(best))
         for others in left:
-            if len(others) > 1:
-                artifacts += [replace(file, kind=f"{file.kind} of another run") for file in others]
-            else:  # A training at full length has nothing to go on to.
-                (context.folder / others[0].path).unlink(missing_ok=True)
+            # A training at full length has nothing to go on to; of the others' mistakes no one asks.
+            goes_on = any(file.kind == "optimizer" for file in others)
+            for file in others:
+                if goes_on and file.kind != confusion.KIND:
+                    artifacts.append(replace(file, kind=f"{file.kind} of another run"))
+                else:
+                    (context.folder / file.path).unlink(missing_ok=True)
         artifacts.append(_kept_runs(proposal, context, runs))
         return Evaluation(proposal, metrics=tuple(metrics), artifacts=tuple(artifacts))
 

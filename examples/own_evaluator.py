@@ -5,7 +5,6 @@ archfront search --evaluator examples/own_evaluator.py:GradientNorm --data digit
 """
 
 import torch
-from torch.nn import functional
 
 from archfront.contracts import Context, Evaluation, Metric, Proposal
 from evaluators.base import Evaluator
@@ -25,9 +24,10 @@ class GradientNorm(Evaluator):
         return ("gradient_norm",)
 
     def evaluate(self, proposal: Proposal, context: Context) -> Evaluation:
-        images, labels = (split[: self.batch] for split in context.data.train)
+        data = context.data
+        inputs, targets = (split[: self.batch] for split in data.train)
         model = build(proposal.architecture, context.inputs, context.outputs, seed=context.seed)
-        functional.cross_entropy(model(context.data.normalized(images)), labels).backward()
+        data.task.loss(model(data.prepared(inputs)), data.task.targets(targets)).backward()
         gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
         norm = torch.cat([gradient.flatten() for gradient in gradients]).norm().item()
         return Evaluation(proposal, metrics=(Metric("gradient_norm", norm),))

@@ -157,7 +157,9 @@ class Registry(Generic[T]):
             return {}
         package = importlib.import_module(self._package)
         found = pkgutil.iter_modules(getattr(package, "__path__", []))
-        return {module.name: f"{self._package}.{module.name}" for module in found if not module.name.startswith("_")}
+        # One file per design: a package within is a family of its own.
+        one = [m.name for m in found if not m.name.startswith("_") and not (m.ispkg and self._one_per_file)]
+        return {name: f"{self._package}.{name}" for name in one}
 
     def _points(self) -> list[EntryPoint]:
         return installed(f"archfront.{self.kind.replace(' ', '_')}s")

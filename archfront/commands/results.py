@@ -70,6 +70,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show one candidate with all its metrics."""
+    from archfront.report.confusion import confusions, said
     from archfront.study.lineage import lineage, told
 
     found = open_named(study, db)
@@ -91,6 +92,9 @@ def show(
     print_table(table_of(heads, [_metric_row(metric) for metric in shown.metrics]))
     for artifact in shown.artifacts:
         typer.echo(f"{artifact.kind}: {found.folder / artifact.path}")
+    for matrix in confusions(found, shown):
+        if said(matrix):
+            typer.echo(said(matrix))
     typer.echo("\n" + "\n".join(_tree(shown.architecture)))
 
 

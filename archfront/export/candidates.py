@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from evaluators.datasets import DataSet
 
 TESTED = 2000
-"""At most so many validation images are classified again to see that the accuracy is the recorded one."""
+"""At most so many validation examples are tested again to see that the first measure is the recorded one."""
 TRAINING_SETTINGS = ("evaluator", "evaluator_settings", "recipe", "controller", "controller_settings", "threads")
 
 
@@ -40,9 +40,9 @@ def export_candidate(
 ) -> ExportResult:
     """Export a candidate of a study (None: the best of its front in the first objective) to the folder `to`.
 
-    Each of `formats` (None: all) is verified on the study's validation images, where the data set can still be
+    Each of `formats` (None: all) is verified on the study's validation examples, where the data set can still be
     loaded or is given. Raises `WrongUse` when there is nothing to export, `ExportRefused` when the weights aren't
-    those that were recorded, when they don't reach the recorded accuracy, or when a format isn't the same network.
+    those that were recorded, when they aren't as good as was recorded, or when a format isn't the same network.
     """
     check_free(to)
     candidate = candidate or _winner(study)
@@ -53,11 +53,13 @@ def export_candidate(
     subject = subject_of(study, candidate, weights, data)
     if any(artifact.kind == FILE for artifact in candidate.artifacts):
         return export_file(subject, artifact_file(study, candidate, FILE), formats, to, data, notes)
-    images = None
+    examples = None
     if data is not None:
-        images = data.prepared(data.validation.inputs[:TESTED])
+        examples = data.prepared(data.validation.inputs[:TESTED])
         notes += _check_measures(subject, data)
-    return export_model(subject, FORMATS.names() if formats is None else formats, to, images, notes)
+    if formats is None:
+        formats = [entry.name for entry in FORMATS if data is not None or not entry.value.raw]
+    return export_model(subject, formats, to, examples, notes)
 
 
 def subject_of(study: Study, candidate: Candidate, weights: Path, data: "DataSet | None") -> Subject:
@@ -88,6 +90,7 @@ def subject_of(study: Study, candidate: Candidate, weights: Path, data: "DataSet
         training=training,
         classes=data.classes if data is not None else (),
         data=_described(settings, data),
+        data_set=data,
     )
 
 

@@ -83,14 +83,13 @@ def content(
 
 def page(subject: Subject, card: dict[str, Any]) -> str:
     """The card for people, as Markdown."""
-    shape = "×".join(map(str, subject.inputs))
     lines = [
         f"# {card['title'][0].upper()}{card['title'][1:]}",
         "",
-        f"Takes float32 images (batch, {shape}), gives (batch, {subject.outputs}) logits.",
+        f"Takes {subject.takes}, gives {subject.gives}{_what(subject)}.",
     ]
     if subject.data.get("preprocessing"):
-        lines += ["", f"Images must be prepared as in training: {subject.data['preprocessing']}."]
+        lines += ["", f"Inputs must be prepared as in training: {subject.data['preprocessing']}."]
     if subject.classes:
         lines += ["", f"Classes, in order: {', '.join(subject.classes)}."]
     if subject.metrics:
@@ -122,6 +121,14 @@ def page(subject: Subject, card: dict[str, Any]) -> str:
     lines += [*tree(card["architecture"]), "```", "", "## Sources", ""]
     lines += [f"- {item['part']}: {item['source']}" for item in card["sources"]]
     return "\n".join(lines) + "\n"
+
+
+def _what(subject: Subject) -> str:
+    """What the outputs are, where the task says it."""
+    if subject.data_set is None:
+        return ""
+    task = subject.data_set.task
+    return f": {task.describe()}; `pipeline` turns them into {task.readable}"
 
 
 def _plain(metric: Metric) -> dict[str, Any]:

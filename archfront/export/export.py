@@ -17,7 +17,7 @@ from archfront.export.errors import ExportRefused
 from archfront.export.formats import FORMATS, Format
 from archfront.export.subject import Subject
 from archfront.export.timing import timed_again
-from archfront.export.verify import Check, sample, verify
+from archfront.export.verify import Check, raw_sample, sample, verify
 from search_spaces.errors import SpaceError
 
 
@@ -45,12 +45,12 @@ def export_model(
     subject: Subject,
     formats: Sequence[str],
     to: Path,
-    images: torch.Tensor | None = None,
+    examples: torch.Tensor | None = None,
     notes: Sequence[str] = (),
 ) -> ExportResult:
     """Export a network to the folder `to`, in each of `formats`, with its card and manifest.
 
-    Each format's files are run and compared with the searched network on at least 128 of `images` (normalized, as
+    Each format's files are run and compared with the searched network on at least 128 of `examples` (prepared, as
     the network takes them), or on random values where there are fewer. Raises `ExportRefused`, and leaves nothing
     behind, when a format can't be written or isn't the same network; `WrongUse` for an unknown format or a folder
     that holds other things. An earlier export in `to` is replaced.
@@ -58,11 +58,11 @@ def export_model(
     writers = _writers(formats)
     check_free(to)
     with aside(to) as folder:
-        given = sample(subject, images)
+        given = sample(subject, examples)
         checks = []
         for writer in writers:
             writer.write(subject, folder)
-            checks.append(verify(writer, folder, given))
+            checks.append(verify(writer, folder, raw_sample(subject) if writer.raw else given))
         shutil.rmtree(folder / "__pycache__", ignore_errors=True)
         notes = [*notes, *timed_again(subject, folder)]
         card = write_card(subject, writers, checks, folder, notes)

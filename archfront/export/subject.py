@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -11,7 +11,11 @@ from archfront.contracts import Metric
 from search_spaces.building import build
 from search_spaces.canonical import digest, outline
 from search_spaces.deployment import deployed
+from search_spaces.example_inputs import input_shape, no_inputs, takes_ids
 from search_spaces.parts import Part, without_recipe
+
+if TYPE_CHECKING:
+    from evaluators.datasets import DataSet
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class Subject:
     classes: tuple[str, ...] = ()
     data: dict[str, Any] = field(default_factory=dict)
     """What it was trained on: specification, name and sha256, as far as known."""
+    data_set: "DataSet | None" = None
+    """The data set itself, where it is at hand: how raw inputs are prepared, and outputs read."""
 
     @cached_property
     def digest(self) -> str:
@@ -53,6 +59,19 @@ class Subject:
     def deployed(self) -> nn.Module:
         """Its deployed form: batch norm folded, training-only parts removed."""
         return deployed(self.model)
+
+    @property
+    def takes(self) -> str:
+        """What the network is given, in words: the type and shape of a batch."""
+        shape = ", ".join(map(str, input_shape(self.model, self.inputs)))
+        return f"{'int64' if takes_ids(self.model) else 'float32'} (batch, {shape})"
+
+    @cached_property
+    def gives(self) -> str:
+        """What it gives, in words."""
+        with torch.no_grad():
+            found = self.model(no_inputs(self.model, self.inputs))
+        return f"(batch, {', '.join(map(str, found.shape[1:]))})"
 
     @property
     def title(self) -> str:

@@ -5,11 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from archfront.export.errors import ExportRefused
 from archfront.export.formats import Format, batches
 from archfront.export.subject import Subject
+from search_spaces.example_inputs import example_inputs, takes_ids
 
+MOST = 2000
+"""Of so many examples those are taken that exports of raw inputs are checked on."""
 INPUTS = 128
 """On so many inputs, at the least, every export is checked."""
 TOLERANCE = 1e-4
@@ -23,7 +27,7 @@ class Check:
     format: str
     inputs: int
     kind: str
-    """What the inputs were: `validation images` or `random normal values`."""
+    """What the inputs were: validation examples, or random values."""
     max_difference: float
     output_range: float
     tolerance: float
@@ -40,28 +44,44 @@ class Check:
 
 @dataclass(frozen=True)
 class Sample:
-    """Inputs (n, channels, height, width), float32, and what the searched network gives for them."""
+    """Inputs (n, ...), and what the searched network gives for them."""
 
     inputs: np.ndarray
     expected: np.ndarray
     kind: str
 
 
-def sample(subject: Subject, images: torch.Tensor | None = None) -> Sample:
-    """At least `INPUTS` inputs, from `images` (as the network takes them) or drawn at random, with their outputs."""
-    if images is not None and len(images) >= INPUTS:
-        # Spread over the whole set, which may be sorted by class.
-        chosen = torch.linspace(0, len(images) - 1, INPUTS).long()
-        inputs, kind = images[chosen].float().numpy(), "validation images"
+def sample(subject: Subject, examples: torch.Tensor | None = None) -> Sample:
+    """At least `INPUTS` inputs, from `examples` (as the network takes them) or drawn at random, with their outputs."""
+    if examples is not None and len(examples) >= INPUTS:
+        inputs, kind = _spread(examples), "validation examples"
     else:
-        generator = np.random.default_rng(int(subject.digest[:8], 16))
-        inputs = generator.normal(size=(INPUTS, *subject.inputs)).astype(np.float32)
-        kind = "random normal values"
+        inputs = example_inputs(subject.model, subject.inputs, INPUTS, int(subject.digest[:8], 16))
+        kind = "random tokens" if takes_ids(subject.model) else "random normal values"
+    return _expected(subject.model, inputs, kind)
+
+
+def raw_sample(subject: Subject) -> Sample:
+    """Validation examples as the data set holds them, with what the searched network makes of them, as it is read."""
+    data = subject.data_set
+    if data is None:
+        raise ExportRefused("raw inputs need the data set, which can't be loaded; put it back, or say other formats")
+    whole = nn.Sequential(data.preparation, subject.model, data.task.reading()).eval()
+    return _expected(whole, _spread(data.validation.inputs[:MOST]), "raw validation examples")
+
+
+def _spread(examples: torch.Tensor) -> torch.Tensor:
+    """`INPUTS` of them (some twice where there are fewer) from all over the set, which may be sorted by class."""
+    return examples[torch.linspace(0, len(examples) - 1, INPUTS).long()]
+
+
+def _expected(module: nn.Module, inputs: torch.Tensor, kind: str) -> Sample:
+    given = inputs.numpy()
     with torch.no_grad():
-        expected = np.concatenate([subject.model(torch.from_numpy(batch)).numpy() for batch in batches(inputs)])
+        expected = np.concatenate([module(torch.from_numpy(batch)).numpy() for batch in batches(given)])
     if not np.isfinite(expected).all():
         raise ExportRefused("the searched network itself gives values that aren't finite; export another candidate")
-    return Sample(inputs, expected, kind)
+    return Sample(given, expected, kind)
 
 
 def verify(format: Format, folder: Path, sample: Sample) -> Check:
@@ -96,10 +116,10 @@ def compare(name: str, sample: Sample, found: np.ndarray) -> Check:
             f"{name}: outputs differ from the searched network's by up to {difference:.3g} on {len(expected)} "
             f"{sample.kind}; allowed is {tolerance:.3g} ({TOLERANCE:g} of their range)"
         )
-    rows = np.arange(len(expected))
-    first, other = expected.argmax(axis=1), found.argmax(axis=1)
-    margins = (expected[rows, first] - expected[rows, other])[first != other]
+    first, other = (values.argmax(axis=1)[:, None] for values in (expected, found))
+    chosen = [np.take_along_axis(expected, places, axis=1) for places in (first, other)]
+    margins = (chosen[0] - chosen[1])[first != other]
     changed = int((margins > tolerance).sum())
     if changed:
-        raise ExportRefused(f"{name}: the top-1 class differs on {changed} of {len(expected)} {sample.kind}")
+        raise ExportRefused(f"{name}: the top-1 class differs {changed} times on {len(expected)} {sample.kind}")
     return Check(name, len(expected), sample.kind, difference, extent, tolerance, len(margins))

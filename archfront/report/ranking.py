@@ -104,7 +104,8 @@ def rank(
 ) -> RankingReport:
     """Rank each predictor by how well it ranks the networks of `truth`.
 
-    `truth` holds the accuracies of each network's trainings, one per seed, by digest; the truth is their mean.
+    `truth` holds the figures of each network's trainings, the more the better, one per seed, by digest; the truth is
+    their mean.
     `predictors` hold a value per digest, the more the better. A network without a finite value is left out for that
     predictor, which its `n` shows. Intervals are percentiles of a bootstrap over networks, drawn with `seed`. Memory
     grows with the square of the networks: up to a few thousand. Raises `WrongUse` for fewer than five networks.

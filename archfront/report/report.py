@@ -11,13 +11,15 @@ import plotly.graph_objects as go
 
 from archfront import __version__
 from archfront.contracts import Metric, Status, WrongUse
-from archfront.report import pictures, texts
+from archfront.report import confusion, pictures, texts
 from archfront.report.architectures import Branch, branches
 from archfront.report.figures import View, front_figure, history_figure
 from archfront.report.results import Cloud, Results, axes_of
 from archfront.settings import Settings
 from archfront.study.study import Candidate, Study
 
+MATRICES = 10
+"""So many of the front's candidates are shown with their confusion matrices."""
 TREES = 60
 """At most so many of the front's architectures are written out."""
 
@@ -71,6 +73,7 @@ def _page(study: Study) -> str:
         _headline(study, results, cloud),
         _section("The front", drawn[0], _note(note), _front_table(candidates, len(cloud.front))),
         _section("Architectures of the front", *(_architecture(c) for c in candidates)),
+        *_confusion(study, candidates),
         _section("How it grew", _note(_HYPERVOLUME), drawn[1], drawn[2]),
         _section("What did not end well", _failures(results)),
         _section("How the figures were got", _provenance(candidates)),
@@ -183,6 +186,26 @@ def _branch(branch: Branch, depth: int) -> str:
         return f"<div>{line}</div>"
     inner = "".join(_branch(child, depth + 1) for child in branch.children)
     return f"<details{' open' if depth < 3 else ''}><summary>{line}</summary>{inner}</details>"
+
+
+def _confusion(study: Study, candidates: Sequence[Candidate]) -> list[str]:
+    """What the front's first candidates that were tested take for what, where the task has classes."""
+    pieces: list[str] = []
+    for candidate in candidates:
+        matrices = confusion.confusions(study, candidate)
+        if matrices and len(pieces) < MATRICES:
+            drawn = "".join(
+                f"<figure><figcaption>{escape(matrix.split)}</figcaption>{confusion.svg(matrix)}</figure>"
+                for matrix in matrices
+            )
+            opened = "" if pieces else " open"
+            said = "".join(_note(confusion.said(matrix)) for matrix in matrices)
+            pieces.append(
+                f"<details class='candidate'{opened}><summary><b>candidate {candidate.number}</b></summary>"
+                f"<div class='confusions'>{drawn}</div>{said}</details>"
+            )
+    lead = _note("Rows are what examples are, columns what they were taken for; the stronger, the larger the share.")
+    return [_section("What is taken for what", lead, *pieces)] if pieces else []
 
 
 def _failures(results: Results) -> str:

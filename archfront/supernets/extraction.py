@@ -151,6 +151,7 @@ def _subject(
         training={key: about[key] for key in ("method", "method_settings", "recipe", "steps", "seed")},
         classes=data.classes,
         data={"data": about["data"], "sha256": data.sha256},
+        data_set=data,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from archfront.contracts import Context, Proposal, Status, WrongUse
+from archfront.contracts import TASK_METRICS, Context, Proposal, Status, WrongUse
 from archfront.report.ranking import RankingReport, rank
 from archfront.settings import Settings, overlaid, settings_from, settings_of
 from archfront.study import FINISHED, Study
@@ -27,10 +27,13 @@ AZ = "az_"
 
 @dataclass(frozen=True)
 class Truth:
-    """Trained networks: architectures and the accuracies of each one's trainings, by digest; what is odd of them."""
+    """Trained networks: architectures and what each one's trainings came to, by digest; what is odd of them.
+
+    The figures are those of the study's first objective that training measures, turned so that more is better.
+    """
 
     architectures: dict[str, Any]
-    accuracies: dict[str, list[float]]
+    figures: dict[str, list[float]]
     notes: tuple[str, ...] = field(default=())
 
 
@@ -51,7 +54,7 @@ def truth_settings(
         "data": {"name": about["data"], **about["data_settings"]},
         "controller": "random",
         "evaluator": evaluator,
-        "objectives": ["accuracy"],
+        "objectives": [data_of(about).task.measures[0]],
         "seed": about["seed"],
         "budget": {"evaluations": networks},
         "db": url,
@@ -59,8 +62,10 @@ def truth_settings(
     return settings_from(overlaid(settings_of(known), values) if known else values, f"the truth of {folder}")
 
 
-def truth_in(study: Study, metric: str = "accuracy", most: int | None = None) -> Truth:
+def truth_in(study: Study, most: int | None = None) -> Truth:
     """The first `most` trained candidates of a study, in the order in which they were asked for."""
+    sought = next((one for one in study.objectives if one.metric in TASK_METRICS), study.objectives[0])
+    metric, sign = sought.metric, 1 if sought.direction == "max" else -1
     # What was finished wasn't trained from scratch.
     rows = [r for r in study.rows(statuses=[Status.OK]) if metric in r.values and r.origin != FINISHED][:most]
     notes = []
@@ -68,7 +73,9 @@ def truth_in(study: Study, metric: str = "accuracy", most: int | None = None) ->
     if chosen:
         notes.append(f"{chosen} of {len(rows)} networks were not drawn evenly: τ is that of what a search looked at")
     architectures = {row.digest: candidate_of(study, str(row.number)) for row in rows}
-    return Truth(architectures, {row.digest: _runs(study, row, metric) for row in rows}, tuple(notes))
+    return Truth(
+        architectures, {row.digest: [sign * value for value in _runs(study, row, metric)] for row in rows}, tuple(notes)
+    )
 
 
 def _runs(study: Study, row: Row, metric: str) -> list[float]:
@@ -95,9 +102,9 @@ def ranked(folder: Path, truth: Truth, proxies: str = "all", seed: int = 0) -> R
         digest: dict(_values(evaluators, digest, architecture, folder, data, seed))
         for digest, architecture in truth.architectures.items()
     }
-    if not any("accuracy" in found for found in values.values()):
+    if not any(data.task.measures[0] in found for found in values.values()):
         raise WrongUse(f"none of the trained networks is in the space of the supernet in {folder}; give its own truth")
-    return rank(truth.accuracies, predictors(values), seed)
+    return rank(truth.figures, predictors(values), seed)
 
 
 def zero_cost(proxies: str) -> list[Evaluator]:
@@ -118,11 +125,12 @@ def _values(
 
 def predictors(values: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
     """Metrics by digest as predictors, each the more the better, by name."""
-    found: dict[str, dict[str, float]] = {"supernet accuracy": {}, "supernet loss": {}}
+    found: dict[str, dict[str, float]] = {}
     for digest, metrics in values.items():
         for name, value in metrics.items():
-            if name in ("accuracy", "loss"):
-                found[f"supernet {name}"][digest] = -value if name == "loss" else value
+            if name in TASK_METRICS:
+                sign = 1 if TASK_METRICS[name][0] == "max" else -1
+                found.setdefault(f"supernet {name}", {})[digest] = sign * value
             elif not name.startswith(AZ) and name != "activations":
                 found.setdefault(name, {})[digest] = value
     if any(name.startswith(AZ) for metrics in values.values() for name in metrics):

@@ -11,6 +11,7 @@ from archfront.contracts import WrongUse
 from archfront.supernets.settings import SupernetSettings, keep
 from evaluators.candidate_training import threads_set, training_device
 from evaluators.datasets import DataSet, load
+from evaluators.fitting import check_space
 from evaluators.inherited_weights import about_supernet, check_data
 from evaluators.recipe import default_recipe
 from evaluators.recipes.training import FIELDS, Recipe
@@ -20,7 +21,7 @@ from search_spaces.errors import near
 from search_spaces.parts import without_recipe
 from search_spaces.policy import Policy
 from search_spaces.space import Space
-from search_spaces.spaces import default_space, get_space
+from search_spaces.spaces import get_space
 from search_spaces.weight_sharing import Supernet
 from search_spaces.weight_sharing.few_shot import decision_to_split
 from search_spaces.weight_sharing.few_shot import split as few_shot_split
@@ -115,9 +116,10 @@ def _space(settings: SupernetSettings, data: DataSet) -> Space:
     if settings.space:
         found = get_space(settings.space, data.inputs, data.train.size)
     else:
-        found = default_space(data.inputs, data.train.size)
+        found = get_space(data.space, data.inputs, data.train.size)
     if not isinstance(found, Space):
         raise WrongUse(f"'{found.name}' isn't a tree of parts; only such a space has a supernet")
+    check_space(found, data)
     if without_recipe(found.tree) is not found.tree:
         raise WrongUse(
             f"the space '{found.name}' brings recipes, but all networks of a supernet are trained by one; "

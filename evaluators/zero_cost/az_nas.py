@@ -57,7 +57,8 @@ def az_trainability(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
 @PROXIES.register("az_complexity", source=SOURCE)
 def az_complexity(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
     """The multiply-accumulates of one input."""
-    return float(count(model.float(), tuple(inputs.shape[1:]), inputs[:1]).macs)
+    examples = None if inputs.is_floating_point() else inputs[:1]
+    return float(count(model.float(), tuple(inputs.shape[1:]), examples).macs)
 
 
 def blocks(model: nn.Module) -> list[nn.Module]:

@@ -37,6 +37,7 @@ class ZeroCostEvaluator(Evaluator):
     """
 
     name = "zero_cost"
+    by_task = True
     resource = "cpu"
     argument = "proxies"
 

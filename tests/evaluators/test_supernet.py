@@ -100,7 +100,7 @@ def test_says_how_it_was_got(folder: Path, digits: DataSet, architectures: list[
     assert "inherited weights" in protocol and f"supernet={sha[:8]}" in protocol and "recalibrated=200" in protocol
     assert "steps" not in protocol
     [fewer] = evaluated(folder, digits, architectures[:1], tmp_path, test=False)
-    assert set(fewer.values) == {"accuracy", "loss"} and not list(tmp_path.iterdir())
+    assert set(fewer.values) == {"accuracy", "balanced_accuracy", "loss"} and not list(tmp_path.iterdir())
 
 
 def test_an_unfinished_supernet_says_so(digits: DataSet, architectures: list[Any], tmp_path: Path) -> None:

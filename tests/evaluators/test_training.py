@@ -84,7 +84,7 @@ def test_a_higher_fidelity_resumes_exactly(tmp_path: Path, digits: DataSet, opti
     settings = {"epochs": 3, "batch_size": 128, "optimizer": optimizer}
     whole = trained(tmp_path / "whole", digits, 3, settings=settings)
     part = trained(tmp_path / "part", digits, 1, settings=settings)
-    assert {artifact.kind for artifact in part.artifacts} == {"weights", "optimizer"}
+    assert {artifact.kind for artifact in part.artifacts} == {"weights", "optimizer", "confusion"}
     path = tmp_path / "part" / part.artifacts[0].path
     resumed = trained(tmp_path / "part", digits, 3, settings=settings, checkpoint=path)
     assert same(weights(tmp_path / "part", resumed), weights(tmp_path / "whole", whole))
@@ -222,7 +222,7 @@ def test_several_seeds_give_the_mean_of_single_trainings(tmp_path: Path, digits:
     assert same(weights(tmp_path / "all", several), weights(tmp_path / str(best), single[best]))
     kept = json.loads((tmp_path / "all" / several.artifacts[-1].path).read_text())
     assert kept["accuracy"] == runs and kept["seeds"] == [0, 1, 2]
-    assert len(list((tmp_path / "all" / "checkpoints").iterdir())) == 2
+    assert len(list((tmp_path / "all" / "checkpoints").iterdir())) == 3  # weights, confusion, runs
 
 
 def test_several_seeds_go_on_each_from_its_own_checkpoint(tmp_path: Path, digits: DataSet) -> None:

@@ -37,8 +37,8 @@ def test_the_winner_is_exported_with_its_provenance(study: Study, tmp_path: Path
     assert card["data"]["sha256"] == study.settings["data_sha256"] and "mean=" in card["data"]["preprocessing"]
     assert card["training"]["evaluator_settings"]["epochs"] == 4
     assert len(card["classes"]) == 10
-    assert result.checks[0].kind == "validation images"
-    assert result.notes[0].endswith(f"validation images: {best.values['accuracy']:.4f}")
+    assert result.checks[0].kind == "validation examples"
+    assert result.notes[0].endswith(f"validation examples: {best.values['accuracy']:.4f}")
 
 
 def test_weights_that_were_changed_or_lost(study: Study, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ class Tampered(Pt2):
 @pytest.mark.parametrize("space", ["hybrid", "mobile", "cell201"])
 def test_all_formats_of_each_ready_space_are_verified(space: str, tmp_path: Path) -> None:
     subject = space_subject(space)
-    result = export_model(subject, FORMATS.names(), tmp_path / "out")
+    result = export_model(subject, [e.name for e in FORMATS if not e.value.raw], tmp_path / "out")
     assert [check.format for check in result.checks] == ["onnx", "pt2", "python"]
     for check in result.checks:
         assert check.inputs >= INPUTS
@@ -133,7 +133,7 @@ def test_top1_rule() -> None:
     expected[0, 1] = 1.0 - 1.5e-4
     near = expected.copy()
     near[0, :2] += [-9e-5, 9e-5]
-    with pytest.raises(ExportRefused, match="top-1 class differs on 1 of 128"):
+    with pytest.raises(ExportRefused, match="top-1 class differs 1 times on 128"):
         compare("x", given, near)
     with pytest.raises(ExportRefused, match="aren't finite"):
         compare("x", given, np.full_like(expected, np.nan))

@@ -119,7 +119,7 @@ def test_wrong_settings_are_one_line_and_write_nothing(tmp_path: Path, change: d
 @pytest.mark.parametrize(
     ("evaluator", "objective", "settings", "message"),
     [
-        ("training", "latency_ms", {}, "no objective is measured by the training (accuracy, test_accuracy, loss)"),
+        ("training", "latency_ms", {}, "no objective is measured by the training (accuracy, balanced_accuracy, loss, "),
         ("training", "accuracy", {"scheduler": "pbt", "mutate": {"lrr": "1,2"}}, "did you mean 'lr'"),
         ("training", "accuracy", {"scheduler": "pbt", "mutate": {"optimizer": "adamw,sgd"}}, "optimizer can't change"),
         ("training", "accuracy", {"scheduler": "pbt", "mutate": {"clip": "0,1"}}, "clip is part of the candidates"),

@@ -166,7 +166,7 @@ def test_the_gradient_of_a_mixture_is_that_of_finite_differences(toy_parts):
     method = made("darts")
     method.prepare(supernet)
     [logits] = method.logits = [nn.Parameter(torch.tensor([0.3, -0.2, 0.1], dtype=torch.float64))]
-    images, labels, _ = problem()
+    images, labels = problem()[:2]
 
     def loss():
         draw = method.draw(supernet, Random(0), 0.0)
@@ -197,7 +197,7 @@ def test_gdas_has_the_gradient_of_its_formula(toy_parts):
     method = made("gdas", temperature=2.0)
     method.prepare(supernet)
     [logits] = method.logits = [nn.Parameter(torch.tensor([0.4, -0.1], dtype=torch.float64))]
-    images, labels, _ = problem()
+    images, labels = problem()[:2]
     images = images.double()
     for seed in range(4):
         draw = method.draw(supernet, Random(seed), 0.0)
@@ -218,7 +218,7 @@ def test_binary_gates_have_the_gradient_of_the_paper(toy_parts):
     method = made("proxyless")
     method.prepare(supernet)
     [logits] = method.logits = [nn.Parameter(torch.tensor([0.1, 0.4, -0.1], dtype=torch.float64))]
-    images, labels, _ = problem()
+    images, labels = problem()[:2]
     images = images.double()
     genes, seen = (1,), set()
     for seed in range(6):
@@ -440,7 +440,7 @@ def test_wrong_settings_and_batches_are_one_line(toy_parts):
     supernet = line(toy_parts, "none", "skip_connect")
     method = made("gdas")
     method.prepare(supernet)
-    images, labels, _ = problem(8)
+    images, labels = problem(8)[:2]
     with pytest.raises(SpaceError, match="needs held-out pictures"):
         method.step(supernet, Batch(images, labels), torch.optim.SGD(supernet.parameters(), lr=0.1), Random(0), 0.0)
 

@@ -20,6 +20,8 @@ class Format(ABC):
     name: ClassVar[str] = ""
     packages: ClassVar[tuple[str, ...]] = ()
     """The distributions whose versions the card names."""
+    raw: ClassVar[bool] = False
+    """Whether it takes inputs as the data set holds them, and gives what people read; else as the network does."""
 
     @abstractmethod
     def write(self, subject: Subject, folder: Path) -> list[str]:
@@ -27,7 +29,7 @@ class Format(ABC):
 
     @abstractmethod
     def run(self, folder: Path, inputs: np.ndarray) -> np.ndarray:
-        """The outputs (n, outputs) of the exported files for `inputs` (n, channels, height, width), float32."""
+        """The outputs (n, ...) of the exported files for `inputs` (n, ...)."""
 
     @abstractmethod
     def usage(self, subject: Subject) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from archfront.export.errors import ExportRefused
 from archfront.export.formats import FORMATS, Format, batches
@@ -22,49 +23,59 @@ LARGEST = 1_900_000_000
 
 @FORMATS.register("onnx")
 class Onnx(Format):
-    """The deployed form as ONNX, input `inputs` (batch, channels, height, width), output `outputs` (batch, n)."""
+    """The deployed form as ONNX, input `inputs` (batch, ...), output `outputs` (batch, ...)."""
 
     name = "onnx"
     packages = ("torch", "onnx", "onnxscript", "onnxruntime")
 
     def write(self, subject: Subject, folder: Path) -> list[str]:
-        size = sum(tensor.numel() * tensor.element_size() for tensor in subject.state.values())
         # Traced with a batch of 2: torch.export takes a 1 for a constant.
         example = no_inputs(subject.model, subject.inputs, 2)
-        with _quiet():
-            try:
-                program = torch.onnx.export(
-                    subject.deployed,
-                    (example,),
-                    dynamo=True,
-                    verbose=False,
-                    opset_version=OPSET,
-                    input_names=["inputs"],
-                    output_names=["outputs"],
-                    dynamic_shapes=({0: torch.export.Dim("batch")},),
-                )
-            except Exception as error:
-                raise ExportRefused(f"onnx: torch can't convert this network: {_line(error)}") from error
-        assert program is not None
-        properties = program.model.metadata_props
-        properties.update({"study": subject.study, "digest": subject.digest, "architecture": subject.outline})
-        program.save(str(folder / FILE), external_data=size > LARGEST)
-        return sorted(file.name for file in folder.glob(FILE + "*"))
+        return written(self.name, subject.deployed, example, subject, folder / FILE)
 
     def run(self, folder: Path, inputs: np.ndarray) -> np.ndarray:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        session = onnxruntime.InferenceSession(str(folder / FILE), options, providers=["CPUExecutionProvider"])
-        return np.concatenate([session.run(None, {"inputs": batch})[0] for batch in batches(inputs)])
+        return ran(folder / FILE, inputs)
 
     def usage(self, subject: Subject) -> str:
         return (
             "import onnxruntime\n"
             f'session = onnxruntime.InferenceSession("{FILE}")\n'
-            f"outputs = session.run(None, {{'inputs': images}})[0]  # images: float32 (batch, {_shape(subject)})"
-        ).replace("'", '"')
+            f'outputs = session.run(None, {{"inputs": inputs}})[0]  # inputs: {subject.takes}'
+        )
+
+
+def written(name: str, module: nn.Module, example: torch.Tensor, subject: Subject, file: Path) -> list[str]:
+    """Write the module as ONNX with a batch of any size; gives the names of the files. Raises `ExportRefused`."""
+    size = sum(tensor.numel() * tensor.element_size() for tensor in subject.state.values())
+    with _quiet():
+        try:
+            program = torch.onnx.export(
+                module,
+                (example,),
+                dynamo=True,
+                verbose=False,
+                opset_version=OPSET,
+                input_names=["inputs"],
+                output_names=["outputs"],
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+            )
+        except Exception as error:
+            raise ExportRefused(f"{name}: torch can't convert this network: {_line(error)}") from error
+    assert program is not None
+    properties = program.model.metadata_props
+    properties.update({"study": subject.study, "digest": subject.digest, "architecture": subject.outline})
+    program.save(str(file), external_data=size > LARGEST)
+    return sorted(found.name for found in file.parent.glob(file.name + "*"))
+
+
+def ran(file: Path, inputs: np.ndarray) -> np.ndarray:
+    """The outputs of an ONNX file for inputs (n, ...), by ONNX Runtime on the CPU."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    return np.concatenate([session.run(None, {"inputs": batch})[0] for batch in batches(inputs)])
 
 
 @contextmanager
@@ -79,10 +90,6 @@ def _quiet() -> Iterator[None]:
             yield
         finally:
             logger.setLevel(before)
-
-
-def _shape(subject: Subject) -> str:
-    return ", ".join(map(str, subject.inputs))
 
 
 def _line(error: Exception) -> str:

@@ -42,4 +42,4 @@ class Pt2(Format):
             return np.concatenate([network(torch.from_numpy(batch)).numpy() for batch in batches(inputs)])
 
     def usage(self, subject: Subject) -> str:
-        return f'import torch\nnetwork = torch.export.load("{FILE}").module()\noutputs = network(images)'
+        return f'import torch\nnetwork = torch.export.load("{FILE}").module()\noutputs = network(inputs)'

@@ -50,7 +50,7 @@ class Python(Format):
             return np.load(taken, allow_pickle=False)
 
     def usage(self, subject: Subject) -> str:
-        return "from model import load\nnetwork = load()\noutputs = network(images)"
+        return "from model import load\nnetwork = load()\noutputs = network(inputs)"
 
 
 RUN = """
@@ -124,7 +124,6 @@ def load(weights: str | Path | None = None) -> nn.Module:
 
 
 def _docstring(subject: Subject, lifted: Lifted) -> str:
-    shape = ", ".join(map(str, subject.inputs))
     requires = ["torch>=2.9", "safetensors>=0.6", *(["timm>=1.0.20"] if "timm" in lifted.packages else [])]
     known = {"torch", "safetensors", "timm", "dataclasses", *sys.stdlib_module_names}
     requires += sorted(lifted.packages - known)
@@ -134,12 +133,12 @@ def _docstring(subject: Subject, lifted: Lifted) -> str:
         "    from model import load",
         "",
         "    network = load()",
-        f"    outputs = network(images)  # images: float32 (batch, {shape}) -> (batch, {subject.outputs})",
+        f"    outputs = network(inputs)  # inputs: {subject.takes} -> {subject.gives}",
         "",
         f"Needs: {', '.join(requires)}. Written by Archfront, which it doesn't need.",
     ]
     if subject.data.get("preprocessing"):
-        lines += ["", f"Images: {subject.data['preprocessing']}"]
+        lines += ["", f"Inputs: {subject.data['preprocessing']}"]
     if subject.metrics:
         lines += ["", "Metrics when it was searched:"]
         lines += [f"    {m.name} = {figure(m.value)} {m.unit}".rstrip() + f" ({m.kind})" for m in subject.metrics]
