@@ -18,7 +18,7 @@ from archfront.finishing import Finisher, Given, Product
 from archfront.plan import Experiment
 from archfront.settings import settings_from, settings_of
 from archfront.study import FINISHED, Candidate, Study, StudyWriter
-from evaluators import checkpoints
+from evaluators import checkpoints, confusion
 from evaluators.base import Diverged, attempt, outcome_of
 from evaluators.candidate_training import Training, threads_set, training_device
 from evaluators.datasets import DataSet, Feed
@@ -222,16 +222,21 @@ class _Work:
             device = self.device
         else:
             network, device = OnnxNetwork(product.file), "cpu"
-        metrics = self._measured(network, device, proposal, product)
-        path = checkpoints.save(folder, f"{proposal.digest}-{FINISHED}", dict(product.state), about)
+        metrics, confusions = self._measured(network, device, proposal, product)
+        stem = f"{proposal.digest}-{FINISHED}"
+        path = checkpoints.save(folder, stem, dict(product.state), about)
         artifacts: list[Artifact] = [checkpoints.artifact(folder, path, "weights")]
+        artifacts += confusion.kept(folder, stem, self.data.classes, confusions)
         if product.file is not None:
-            kept = path.with_name(f"{proposal.digest}-{FINISHED}.onnx")
+            kept = path.with_name(f"{stem}.onnx")
             kept.write_bytes(product.file.read_bytes())
             artifacts.append(checkpoints.artifact(folder, kept, FILE))
         return Evaluation(proposal, metrics=metrics, artifacts=tuple(artifacts))
 
-    def _measured(self, network: nn.Module, device: str, proposal: Proposal, product: Product) -> tuple[Metric, ...]:
+    def _measured(
+        self, network: nn.Module, device: str, proposal: Proposal, product: Product
+    ) -> tuple[tuple[Metric, ...], dict[str, Tensor | None]]:
+        """The metrics of what was made, and of each split what was taken for what."""
         steps = " ".join(map(spelled, proposal.architecture.steps))
         provenance = Provenance(
             device="" if device == "cpu" else torch.cuda.get_device_name(),
@@ -242,15 +247,17 @@ class _Work:
             protocol=f"finished by {steps} data={self.data.sha256[:8]} seed={self.context.seed}",
         )
         found: list[Metric] = []
+        confusions: dict[str, Tensor | None] = {}
         for prefix, split in (("", self.data.validation), ("test_", self.data.test)):
-            batches = Feed(self.data, split, device).batches(EVALUATION_BATCH)
-            found += tested(network, batches, self.data.task).metrics(provenance, prefix)
+            tally = tested(network, Feed(self.data, split, device).batches(EVALUATION_BATCH), self.data.task)
+            found += tally.metrics(provenance, prefix)
+            confusions["test" if prefix else "validation"] = tally.confusion
         probes = self.main.probes if isinstance(self.main, TrainingEvaluator) else ()
         found += probed(probes, network, self.data, device, self.context.seed, provenance)
         bad = next((metric for metric in found if metric.value - metric.value != 0), None)
         if bad is not None:
             raise Diverged(f"{bad.name} of the finished network is {bad.value}; heal it for fewer epochs")
-        return tuple(found)
+        return tuple(found), confusions
 
     def _timed(self, evaluator: LatencyEvaluator, proposal: Proposal, product: Product) -> Evaluation:
         """The latency of the file itself, for the device's batch."""

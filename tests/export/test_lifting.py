@@ -27,7 +27,7 @@ from search_spaces.blocks import (
 )
 from search_spaces.families import FAMILIES
 from search_spaces.registry import load_file
-from search_spaces.topologies import Cell201, EarlyExit, Network, Stage, Tied, Trained
+from search_spaces.topologies import Cell201, EarlyExit, Finished, Network, Stage, Tied, Trained
 from tests.export.networks import subject_of
 
 BUILDING = [family for family in FAMILIES if family not in ("network", "stage", "block", "cell_operation")]
@@ -117,6 +117,11 @@ def covering_tied() -> Subject:
     return subject_of(Tied(network, ((0, 0),)), (3, 8, 8))
 
 
+def covering_finished() -> Subject:
+    network = Network("conv3x3", (Stage(16, (Block("pool"),), downsample=None),))
+    return subject_of(Finished(network, ('{"part":"finisher/block_drop"}',), "ab12"), (3, 8, 8))
+
+
 def test_a_network_leaves_without_the_recipe_it_was_searched_with() -> None:
     subject = covering_recipe()
     text = source(subject)
@@ -129,7 +134,7 @@ def test_every_registered_part_is_exported_and_verified(tmp_path: Path) -> None:
     turns = max(len(names_of(family)) for family in BUILDING)
     # A part inside another (an activation in an MLP) has its turn only when the outer one has: twice round is enough.
     subjects = [covering(turn) for turn in range(2 * turns)] + [covering_cell(0), covering_recipe(), covering_tied()]
-    subjects += [covering_exits(), covering_tokens(), *covering_tables()]
+    subjects += [covering_exits(), covering_tokens(), *covering_tables(), covering_finished()]
     wanted = {f"{family}/{name}" for family in FAMILIES for name in names_of(family)}
     found: set[str] = set()
     chosen = []

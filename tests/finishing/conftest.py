@@ -62,11 +62,16 @@ def studied(finished_search: Path, tmp_path: Path) -> Callable[[], Study]:
     """Makes a copy of the study that can be written to, another one whenever it is called."""
 
     def copied() -> Study:
-        folder = tmp_path / f"copy{len(list(tmp_path.glob('copy*')))}"
-        folder.mkdir()
-        with sqlite3.connect(finished_search / "s.db") as source, sqlite3.connect(folder / "s.db") as target:
-            source.backup(target)
-        shutil.copytree(finished_search / "s.files", folder / "s.files")
-        return open_study("small", f"sqlite:///{folder / 's.db'}", read_only=False)
+        return open_study("small", f"sqlite:///{copy_of(finished_search, tmp_path)}", read_only=False)
 
     return copied
+
+
+def copy_of(source: Path, to: Path) -> Path:
+    """A copy below `to` of the database `s.db` in `source` and of its files, even while processes have it open."""
+    folder = to / f"copy{len(list(to.glob('copy*')))}"
+    folder.mkdir()
+    with sqlite3.connect(source / "s.db") as before, sqlite3.connect(folder / "s.db") as after:
+        before.backup(after)
+    shutil.copytree(source / "s.files", folder / "s.files")
+    return folder / "s.db"

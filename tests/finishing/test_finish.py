@@ -80,9 +80,9 @@ def test_two_in_a_row_make_two_candidates_with_lineage(studied: Opened, tmp_path
 def _check_recorded(study: Study, pruned: Candidate, quantized: Candidate) -> None:
     """What is recorded is what the files give."""
     files = {artifact.kind: study.folder / artifact.path for artifact in quantized.artifacts}
-    assert set(files) == {"weights", "onnx"}
+    assert set(files) == {"weights", "confusion", "onnx"}
     network = build(from_json(pruned.architecture), DIGITS.inputs, DIGITS.outputs, seed=0)
-    [weights] = [study.folder / artifact.path for artifact in pruned.artifacts]
+    [weights] = [study.folder / artifact.path for artifact in pruned.artifacts if artifact.kind == "weights"]
     network.load_state_dict(checkpoints.load(weights)[0])
     for candidate, model in ((pruned, network), (quantized, OnnxNetwork(files["onnx"]))):
         for prefix, split in (("", DIGITS.validation), ("test_", DIGITS.test)):
@@ -91,7 +91,8 @@ def _check_recorded(study: Study, pruned: Candidate, quantized: Candidate) -> No
     float_weights, _ = checkpoints.load(files["weights"])
     assert all(torch.equal(float_weights[name], tensor) for name, tensor in checkpoints.load(weights)[0].items())
     left = [path.name for path in (study.folder / "checkpoints").iterdir() if pruned.digest in path.name]
-    assert left == [weights.name], "what healing left on its way is gone"
+    names = {weights.name, weights.name.replace(".safetensors", "-confusion.json")}
+    assert set(left) == names, "what healing left on its way is gone"
 
 
 def _check_shown(study: Study, pruned: Candidate, quantized: Candidate) -> None:
