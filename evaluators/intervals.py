@@ -47,21 +47,22 @@ def averaged(name: str, sums: Any, counts: Any, provenance: Provenance, unit: st
     return Metric(name, middle, unit, low=max(0.0, middle - half), high=high, provenance=provenance)
 
 
-def bootstrap(statistic: Callable[[Any], Any], examples: int) -> tuple[float, float]:
-    """The 95 % percentile interval of a statistic over resampled examples, the same for the same data.
+def bootstrap(statistic: Callable[[Any], Any], examples: int, resamples: int = RESAMPLES) -> tuple[float, float, float]:
+    """A statistic, and its 95 % percentile interval over resampled examples, the same for the same data.
 
-    `statistic` takes how often each example is in a resample, float64 (resamples, examples), and gives the figure of
-    each resample, (resamples,).
+    `statistic` takes how often each example counts, float64 (resamples, examples), and gives the figure of each
+    resample, (resamples,). The interval holds the figure itself, which that of a biased statistic otherwise may not.
     """
     rng = np.random.default_rng([examples, 0xB007])
     evenly = np.full(examples, 1 / examples)
-    found: list[float] = []
-    while len(found) < RESAMPLES:
+    value = float(statistic(np.ones((1, examples)))[0])
+    found = [value]
+    while len(found) <= resamples:
         # In parts, so that the counts of many examples don't fill the memory.
-        size = min(RESAMPLES - len(found), max(1, 4_000_000 // examples))
+        size = min(resamples + 1 - len(found), max(1, 4_000_000 // examples))
         found.extend(statistic(rng.multinomial(examples, evenly, size=size).astype(np.float64)).tolist())
-    low, high = np.quantile(found, [0.025, 0.975])
-    return float(low), float(high)
+    low, high = np.quantile(found[1:], [0.025, 0.975])
+    return value, min(value, float(low)), max(value, float(high))
 
 
 def over_runs(runs: Sequence[Metric], provenance: Provenance) -> Metric:

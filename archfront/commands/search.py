@@ -33,8 +33,14 @@ SpaceName = Annotated[str | None, typer.Option("--space", help="A space's name, 
 Decisions = Annotated[str | None, typer.Option(help="Columns of a table that are the decisions.", metavar="A,B")]
 Where = Annotated[str | None, typer.Option(help="A rule: a table's column, or FILE.py:NAME of a function.")]
 DataName = Annotated[
-    str | None, typer.Option("--data", help="digits, npz:PATH, folder:PATH, torchvision:NAME or FILE.py:NAME.")
+    str | None,
+    typer.Option(
+        "--data",
+        help="digits, folder:PATH, npz:PATH, torchvision:NAME, text:PATH, audio:PATH, masks:PATH, csv:FILE, "
+        "sklearn:NAME or FILE.py:NAME.",
+    ),
 ]
+Target = Annotated[str | None, typer.Option("--target", help="The column of a table to predict.", metavar="COLUMN")]
 ControllerName = Annotated[str | None, typer.Option("--controller", help="A controller's name or FILE.py:NAME.")]
 EvaluatorName = Annotated[
     str | None, typer.Option("--evaluator", help="An evaluator's name, FILE.py:NAME or table:FILE.")
@@ -81,6 +87,7 @@ def search(
     decisions: Decisions = None,
     where: Where = None,
     data: DataName = None,
+    target: Target = None,
     controller: ControllerName = None,
     evaluator: EvaluatorName = None,
     objective: Objectives = None,
@@ -118,7 +125,14 @@ def search(
         "warm_start": warm_start,
         "db": db,
     }
-    run_study(wanted(file, options, set_ or []), as_json)
+    run_study(wanted(file, with_target(options, target), set_ or []), as_json)
+
+
+def with_target(options: dict[str, Any], target: str | None) -> dict[str, Any]:
+    """The options with the target's column among the settings of the data."""
+    from archfront.settings import overlaid
+
+    return options if target is None else overlaid(options, {"data": {"target": target}})
 
 
 def _choices(texts: list[str]) -> dict[str, str]:

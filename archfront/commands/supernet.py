@@ -32,6 +32,7 @@ def train(
     to: To,
     space: Annotated[str | None, typer.Option(help="A space's name or FILE.py:NAME.")] = None,
     data: searching.DataName = None,
+    target: searching.Target = None,
     method: MethodName = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training pictures.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps, in place of epochs.")] = None,
@@ -66,6 +67,7 @@ def train(
         "start": start,
         "split": split,
     }
+    given = searching.with_target(given, target)
     for text in set_ or []:
         given = overlaid(given, assignment(text))
     planned = plan(settled(to, given), to, device, threads, workers)

@@ -54,6 +54,8 @@ def csv(
     """
     table = _read(argument, separator)
     names = table.column_names
+    # A name that looks like a number comes as one from a study file.
+    target, drop = str(target), str(drop)
     if not target:
         raise WrongUse(f"say which column of {argument} is the target, --target COLUMN; {near('', names)}")
     if target not in names:
@@ -133,9 +135,7 @@ def _target(argument: str, name: str, column: Any, kind: str) -> tuple[Task, Arr
 
     missing = int(np.isnan(_floats(column)).sum()) if _numeric(column) else column.null_count
     if missing:
-        raise WrongUse(
-            f"{argument}: {column.null_count:,} rows have no '{name}'; the target must be there, remove them"
-        )
+        raise WrongUse(f"{argument}: {missing:,} rows have no '{name}', the target; remove them")
     if not (_numeric(column) or _textual(column)):
         raise WrongUse(f"{argument}: the target '{name}' is of type {column.type}; it needs numbers or text")
     listed = column.to_pylist()
@@ -163,6 +163,8 @@ def _target(argument: str, name: str, column: Any, kind: str) -> tuple[Task, Arr
 
 def _take(table: Table, name: str, column: Any) -> None:
     """Add a column, or say why it is left out."""
+    from pyarrow import types
+
     rows, missing = len(column), column.null_count
     if missing == rows:
         table.problems.append(f"column '{name}' is empty and left out")
@@ -171,6 +173,8 @@ def _take(table: Table, name: str, column: Any) -> None:
         values[~np.isfinite(values)] = np.nan
         if rows > 2 and not missing and (np.diff(values) == 1).all():
             table.problems.append(f"column '{name}' numbers the rows and is left out")
+        elif types.is_integer(column.type) and name.lower().endswith("id") and len(set(values)) == rows:
+            table.problems.append(f"column '{name}' names the rows and is left out")
         else:
             table.add(name, values)
             _say_gaps(table, name, int(np.isnan(values).sum()), rows)

@@ -98,10 +98,16 @@ def _dataset(name: str, arrays: Arrays, seed: int, validation: float) -> DataSet
         splits["train"], splits["validation"], groups = drawn(splits["train"], validation, seed, groups)
     preparation = _preparation(name, arrays, splits["train"][0])
     prepared = preparation(_tensor(splits["train"][0][:1]))
+    inputs = arrays.inputs or tuple(prepared.shape[1:])
+    if (arrays.augmentation or "none") != "none" and (arrays.medium != "pictures" or len(task.gives(inputs)) > 1):
+        raise WrongUse(
+            f"{name}: augmentation={arrays.augmentation} moves pictures, and nothing that is wanted at a place of "
+            "them, as masks, and no other examples; leave it out"
+        )
     return DataSet(
         name=name,
         task=task.fitted(splits["train"][1]),
-        inputs=arrays.inputs or tuple(prepared.shape[1:]),
+        inputs=inputs,
         train=_split(*splits["train"]),
         validation=_split(*splits["validation"]),
         test=_split(*splits["test"]),

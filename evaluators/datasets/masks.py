@@ -22,17 +22,25 @@ Pair = tuple[Array, Array]
 
 
 @DATASETS.register("masks")
-def masks(argument: str, ignore: int = -1, size: int = 0, labels: Literal["pixels", "occurrence"] = "pixels") -> Arrays:
+def masks(
+    argument: str,
+    ignore: int = -1,
+    size: int = 0,
+    labels: Literal["pixels", "occurrence"] = "pixels",
+    least: float = 0.0,
+) -> Arrays:
     """`masks:FOLDER`: images/ and masks/ with files of equal stems, maybe below train, val and test; or an .npz file.
 
     Masks are PNG files whose pixels are numbers of classes (grey values, or those of a palette), `ignore` the number of
     unlabelled ones; a classes.txt beside has a name in each line, from number 0 on. The archive has x_train,
     (n, height, width[, channels]), y_train, (n, height, width), the other splits, maybe class_names. With `size`
     pictures and masks are scaled and cropped to squares. With `labels=occurrence` the task is which classes occur in a
-    picture, in place of where.
+    picture, in place of where: those that more than the share `least` of its pixels are of.
     """
     if labels not in ("pixels", "occurrence"):
         raise WrongUse(f"labels can't be '{labels}'; they are pixels or occurrence")
+    if not 0 <= least < 1:
+        raise WrongUse(f"least={least:g} must be a share of a picture's pixels, as 0.01")
     root = Path(argument).expanduser()
     if root.is_dir():
         splits = {split: _folder(folder, size) for split, folder in split_folders(root).items()}
@@ -53,20 +61,18 @@ def masks(argument: str, ignore: int = -1, size: int = 0, labels: Literal["pixel
             pairs["train"],
             pairs.get("validation"),
             pairs.get("test"),
-            # What moves a picture would have to move its mask with it.
-            augmentation="none",
             task=DensePrediction(len(classes), classes),
             space="dense",
         )
-    found = {split: (images, occurrence(held, len(classes))) for split, (images, held) in pairs.items()}
+    found = {split: (images, occurrence(held, len(classes), least)) for split, (images, held) in pairs.items()}
     problems = label_problems(found["train"][1], classes)
     task = MultiLabel(len(classes), classes)
     return Arrays(found["train"], found.get("validation"), found.get("test"), task=task, problems=problems)
 
 
-def occurrence(held: Array, classes: int) -> Array:
-    """Which classes occur in each mask of (n, height, width): 0 or 1, uint8 (n, classes)."""
-    return np.stack([(held == number).any((1, 2)) for number in range(classes)], 1).astype(np.uint8)
+def occurrence(held: Array, classes: int, least: float = 0.0) -> Array:
+    """Which classes cover more than the share `least` of a mask (n, height, width): 0 or 1, uint8 (n, classes)."""
+    return np.stack([(held == number).mean((1, 2)) > least for number in range(classes)], 1).astype(np.uint8)
 
 
 def _numbers(name: str, splits: dict[str, Pair], names: tuple[str, ...], ignore: int) -> list[int]:

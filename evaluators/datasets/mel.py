@@ -15,8 +15,8 @@ from evaluators.datasets.preparation import Preparation
 Scale = Literal["htk", "slaney"]
 FLOOR = 1e-6
 """Added to a band's power before the logarithm: about that of rounding to 16 bits."""
-LARGEST = 65536
-"""No longer Fourier transforms are tried, however narrow the bands."""
+LONGEST = 8
+"""No Fourier transform is longer than so many windows, however narrow the bands."""
 BATCH = 256
 
 
@@ -50,8 +50,8 @@ class LogMel(Preparation):
         self.length = 1 << (window - 1).bit_length()
         while not (filters := mel_filters(rate, self.length, bands, scale)).any(1).all():
             self.length *= 2
-            if self.length > LARGEST:
-                raise WrongUse(f"bands={bands} are too narrow at {rate} samples a second; take fewer")
+            if self.length > LONGEST * window:
+                raise WrongUse(f"bands={bands} are too narrow for windows of {window} samples; take fewer bands")
         self.register_buffer("filters", torch.from_numpy(filters).float())
         self.register_buffer("waves", torch.from_numpy(fourier_waves(window, self.length)).float().unsqueeze(1))
         self.register_buffer("mean", torch.as_tensor(np.broadcast_to(mean, bands).copy(), dtype=torch.float32))

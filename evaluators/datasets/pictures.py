@@ -7,6 +7,7 @@ import numpy as np
 
 from archfront.contracts import WrongUse
 from evaluators.datasets.arrays import Array, Arrays
+from evaluators.datasets.dataset import Augmentation
 from evaluators.datasets.preparation import Normalization
 from evaluators.datasets.rows import Mapped
 from evaluators.tasks import Classification, MultiLabel, Task
@@ -29,7 +30,9 @@ def pictures(name: str, arrays: Arrays) -> Arrays:
     elif task is None:
         task = _classes(name, splits, arrays.classes)
     _same_sizes(name, splits)
-    channels = splits["train"][0].shape[1]
+    shape = splits["train"][0].shape[1:]
+    # What moves a picture doesn't move what is wanted at each place of it.
+    usual: Augmentation = "none" if len(task.gives(shape)) > 1 else "flip" if shape[0] == 3 else "shift"
     return replace(
         arrays,
         train=splits["train"],
@@ -37,7 +40,7 @@ def pictures(name: str, arrays: Arrays) -> Arrays:
         test=splits.get("test"),
         task=task,
         preparation=arrays.preparation or normalization,
-        augmentation=arrays.augmentation or ("flip" if channels == 3 else "shift"),
+        augmentation=arrays.augmentation or usual,
         problems=problems,
     )
 

@@ -45,8 +45,8 @@ class PixelTally(Tally):
 
     def metrics(self, provenance: Provenance, prefix: str = "") -> list[Metric]:
         right, found, wanted = torch.cat(self._pictures, 1).double().numpy()
-        low, high = bootstrap(lambda counts: _miou(counts @ right, counts @ (found + wanted - right)), len(right))
-        miou = float(_miou(right.sum(0), (found + wanted - right).sum(0)))
+        unions = found + wanted - right
+        miou, low, high = bootstrap(lambda counts: _miou(counts @ right, counts @ unions), len(right))
         return [
             Metric(f"{prefix}miou", miou, "fraction", low=low, high=high, provenance=provenance),
             averaged(f"{prefix}pixel_accuracy", right.sum(1), wanted.sum(1), provenance, "fraction"),

@@ -1,6 +1,6 @@
 """Several labels for an example: each class is there or not, by itself."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -14,7 +14,7 @@ from evaluators.intervals import RESAMPLES, bootstrap
 from evaluators.tasks.task import Kind, Tally, Task
 
 BOOTSTRAPPED = 20_000_000
-"""Beyond so many values to sort (resamples × examples × classes), average precision gets no interval: it takes long."""
+"""Beyond so many values (resamples × examples × classes) figures get no interval: it would take seconds."""
 
 
 class LabelTally(Tally):
@@ -34,51 +34,51 @@ class LabelTally(Tally):
         loss = float(functional.binary_cross_entropy_with_logits(outputs, targets))
         occurs = targets.sum(0) > 0
         scores, wanted = outputs[:, occurs].double().numpy(), targets[:, occurs].numpy() > 0.5
-        precision, precision_bounds = _mean_average_precision(scores, wanted)
-        f1, f1_bounds = _f1(scores > 0, wanted)
         return [
-            _fraction(f"{prefix}mean_average_precision", precision, precision_bounds, provenance),
-            _fraction(f"{prefix}f1", f1, f1_bounds, provenance),
+            _fraction(f"{prefix}mean_average_precision", _mean_average_precision(scores, wanted), wanted, provenance),
+            _fraction(f"{prefix}f1", _f1(scores > 0, wanted), wanted, provenance),
             Metric(f"{prefix}loss", loss, "nats", provenance=provenance),
         ]
 
 
-def _fraction(name: str, value: float, bounds: tuple[float, float] | None, provenance: Provenance) -> Metric:
-    low, high = bounds or (None, None)
+Statistic = Callable[[Any], Any]
+"""From how often each example counts (resamples, examples) to the figures (resamples,)."""
+
+
+def _fraction(name: str, statistic: Statistic, wanted: Any, provenance: Provenance) -> Metric:
+    if not wanted.size:
+        return Metric(name, 0.0, "fraction", provenance=provenance)
+    if wanted.size * RESAMPLES > BOOTSTRAPPED:
+        return Metric(name, float(statistic(np.ones((1, len(wanted))))[0]), "fraction", provenance=provenance)
+    value, low, high = bootstrap(statistic, len(wanted))
     return Metric(name, value, "fraction", low=low, high=high, provenance=provenance)
 
 
-def _mean_average_precision(scores: Any, wanted: Any) -> tuple[float, tuple[float, float] | None]:
-    """The average precision, meant over the classes (columns), and its interval."""
-    if not wanted.size:
-        return 0.0, None
-    from sklearn.metrics import average_precision_score
+def _mean_average_precision(scores: Any, wanted: Any) -> Statistic:
+    """The average precision of each class (column), meant over them: precision where recall rises, by how much.
 
-    value = float(np.mean(average_precision_score(wanted, scores, average=None)))
+    Equal scores are one threshold.
+    """
     orders = np.argsort(-scores, axis=0, kind="stable")
 
     def resampled(counts: Any) -> Any:
         total = np.zeros(len(counts))
         for column, order in enumerate(orders.T):
-            found = np.cumsum(counts[:, order] * wanted[order, column], axis=1)
-            precision = found / np.maximum(np.cumsum(counts[:, order], axis=1), 1)
-            gains = counts[:, order] * wanted[order, column]
+            ranked = -scores[order, column]
+            last = np.searchsorted(ranked, ranked, side="right") - 1
+            drawn = counts[:, order]
+            gains = drawn * wanted[order, column]
+            precision = np.cumsum(gains, axis=1)[:, last] / np.maximum(np.cumsum(drawn, axis=1)[:, last], 1)
             total += (precision * gains).sum(1) / np.maximum(gains.sum(1), 1)
         return total / wanted.shape[1]
 
-    return value, bootstrap(resampled, len(scores)) if wanted.size * RESAMPLES <= BOOTSTRAPPED else None
+    return resampled
 
 
-def _f1(found: Any, wanted: Any) -> tuple[float, tuple[float, float] | None]:
-    """The harmonic mean of precision and recall, meant over the classes (columns), and its interval."""
-    if not wanted.size:
-        return 0.0, None
+def _f1(found: Any, wanted: Any) -> Statistic:
+    """The harmonic mean of precision and recall of each class (column), meant over them."""
     right, sizes = (found & wanted).astype(np.float64), found.astype(np.float64) + wanted
-
-    def resampled(counts: Any) -> Any:
-        return (2 * (counts @ right) / np.maximum(counts @ sizes, 1)).mean(1)
-
-    return float(resampled(np.ones((1, len(wanted))))[0]), bootstrap(resampled, len(wanted))
+    return lambda counts: (2 * (counts @ right) / np.maximum(counts @ sizes, 1)).mean(1)
 
 
 @dataclass(frozen=True)

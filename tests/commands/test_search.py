@@ -208,3 +208,20 @@ def test_ctrl_c_finishes_what_runs_and_the_study_goes_on(archfront: Any, tmp_pat
     more = archfront("search", "--study", "stopped", "--evaluations", wanted, "--json").json
     assert more["evaluations_in_this_run"] == 5
     assert json.dumps(more["evaluations"]).count("running") == 0
+
+
+def test_the_target_of_a_table_is_a_setting_of_the_data(archfront: Any, tmp_path: Path) -> None:
+    from archfront.commands.search import wanted, with_target
+
+    file = tmp_path / "houses.csv"
+    file.write_text("area,price\n" + "".join(f"{i % 7},{i * 1.5}\n" for i in range(40)))
+    options = with_target({"data": f"csv:{file}", "db": f"sqlite:///{tmp_path / 'x.db'}"}, "price")
+    plan = wanted(None, options, ["data.kind=regression"]).order().plan
+    assert plan.data == f"csv:{file}" and plan.data_settings == {"target": "price", "kind": "regression"}
+    done = archfront("search", "--data", f"csv:{file}", "--target", "prise", "--evaluations", 2)
+    assert done.code == 2 and "has no column 'prise' to be the target; did you mean 'price'?" in done.error
+    done = archfront("search", "--data", f"csv:{file}", "--evaluations", 2)
+    assert done.code == 2 and "--target COLUMN" in done.error
+    to = tmp_path / "supernet"
+    done = archfront("supernet", "train", "--data", f"csv:{file}", "--target", "prise", "--to", to)
+    assert done.code == 2 and "did you mean 'price'?" in done.error
