@@ -187,6 +187,7 @@ def test_an_interruption_between_the_two_writes_leaves_a_study_that_can_be_searc
         writer.ask([(proposal, text % json.dumps(architecture))])
     _, progress = search(order_of(finished_search, 5, study.database.url))
     assert progress.done == 5
+    assert sorted(row.told_at is None for row in study.rows() if row.origin != FINISHED) == [False] * 5
 
 
 def test_probes_and_constraints_hold_for_what_was_finished(finished_search: Path, tmp_path: Path) -> None:
