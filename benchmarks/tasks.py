@@ -97,13 +97,13 @@ class Runs:
         words = ["--top", "2", "--seeds", "2", "--epochs", "3", "--fine-tune"]
         self.run("supernet", "finalists", f"{self.name}-inherited", *words, *self.db)
         found = self.front(f"{self.name}-inherited-finalists")
-        figures = [one["values"][self.sought] for one in found]
+        figures = [one["metrics"][self.sought] for one in found]
         self.said.append(f"finalists {', '.join(f'{figure:.3g}' for figure in figures)}")
 
     def rank(self) -> None:
         words = ["--networks", "8", "--seeds", "1", "--epochs", "3", "--proxies", "all", "--json"]
         found = json.loads(self.run("supernet", "rank", "supernet", *words, *self.db))
-        rows = {row["predictor"]: row["whole"]["tau"] for row in found["predictors"]}
+        rows = {row["predictor"]: row["whole"]["tau"] for row in found["rows"]}
         tau = rows.get(f"supernet {self.sought}")
         self.said.append(f"supernet's τ {tau if tau is None else format(tau, '.2f')} (n = 8)")
 
@@ -124,7 +124,7 @@ class Runs:
 
     def row(self) -> str:
         front, sought = self.front(self.name), self.sought
-        best = front[0]["values"]
+        best = front[0]["metrics"]
         latency = next((f"{value:.3g} ms" for key, value in best.items() if key.startswith("latency")), "-")
         cells = [
             self.source.task,

@@ -70,7 +70,8 @@ def test_commands_in_documents_exist(document: str) -> None:
 
 def test_the_space_of_networks_and_recipes_in_the_documents_is_one(tmp_path: Path) -> None:
     text = (REPOSITORY / "docs" / "recipes.md").read_text()
-    [code] = re.findall(r"^```python\n(.*?)^```$", text, flags=re.M | re.S)
+    code, own = re.findall(r"^```python\n(.*?)^```$", text, flags=re.M | re.S)
+    assert 'part("loss", "squared"' in own
     file = tmp_path / "joint.py"
     file.write_text(code)
     space = runpy.run_path(str(file))["space"].space()

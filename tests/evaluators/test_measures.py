@@ -209,6 +209,7 @@ class Tokens(nn.Module):
         super().__init__()
         torch.manual_seed(0)
         self.sides = before, after
+        self.takes_ids = True
         self.table = nn.Embedding(vocabulary, 8)
         self.mixer = nn.Conv1d(8, 8, before + after + 1)
         self.scale = nn.Parameter(torch.zeros(8, 1))

@@ -67,7 +67,7 @@ def test_what_follows_a_tied_layer_is_not_folded_into_it(ties):
 def test_every_format_of_a_tied_network_is_verified(ties, tmp_path: Path):
     block = Block(DepthwiseConv(3))
     subject = subject_of(Tied(network(block, block, block), (ties,)), INPUTS)
-    result = export_model(subject, FORMATS.names(), tmp_path / "out")
+    result = export_model(subject, [entry.name for entry in FORMATS if not entry.value.raw], tmp_path / "out")
     assert [check.format for check in result.checks] == ["onnx", "pt2", "python"]
     assert all(
         check.max_difference <= 1e-4 * check.output_range and check.output_range > 0.1 for check in result.checks

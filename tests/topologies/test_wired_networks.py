@@ -199,7 +199,7 @@ def chain_of_exiting() -> Network:
 @EVERY
 def test_every_format_is_verified(name, tmp_path: Path):
     subject = subject_of(NETWORKS[name], INPUTS, OUTPUTS)
-    result = export_model(subject, FORMATS.names(), tmp_path / "out")
+    result = export_model(subject, [entry.name for entry in FORMATS if not entry.value.raw], tmp_path / "out")
     assert [check.format for check in result.checks] == ["onnx", "pt2", "python"]
     assert all(check.output_range > 0.1 for check in result.checks)
     text = (tmp_path / "out" / "model.py").read_text()
