@@ -57,7 +57,7 @@ class Runs:
 
     def all(self, steps: Sequence[str]) -> str:
         """The task's row of the table."""
-        for step in steps:
+        for step in filter(None, steps):
             begun = time.monotonic()
             try:
                 getattr(self, step)()
@@ -114,10 +114,12 @@ class Runs:
     @property
     def sought(self) -> str:
         """The task's first measure."""
-        [words] = [
-            study for study in json.loads(self.run("studies", "--json", *self.db)) if study["study"] == self.name
-        ]
-        return str(words["objectives"]).partition(":")[0]
+        return str(self.about()["objectives"]).partition(":")[0]
+
+    def about(self) -> dict[str, Any]:
+        """What is said of the task's own study."""
+        listed = json.loads(self.run("studies", "--json", *self.db))
+        return next(study for study in listed if study["study"] == self.name)
 
     def front(self, study: str) -> list[dict[str, Any]]:
         return list(json.loads(self.run("front", study, "--json", *self.db)))

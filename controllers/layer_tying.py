@@ -1,7 +1,7 @@
 """Layer tying: an agent that learns which layers of a network may have the weights of earlier ones, while it trains."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp
 from random import Random
 from typing import Any
@@ -13,6 +13,7 @@ from search_spaces.edits import Tie, Untie
 from search_spaces.edits.reaching import network_of
 from search_spaces.edits.tied_layers import as_tied, layers
 from search_spaces.errors import SpaceError
+from search_spaces.parts import without_recipe
 from search_spaces.space import SearchSpace
 
 DRAWS = 32
@@ -121,9 +122,9 @@ class LayerTying(Controller):
     def _root(self, rng: Random) -> Proposal:
         """A random architecture, every layer of which is its own where the space allows that."""
         architecture = self.space.sample(rng)
-        for layer in reversed(range(len(layers(architecture)))):
+        for layer in reversed(range(len(layers(without_recipe(architecture))))):
             try:
-                untied = Untie(layer).applied(architecture)
+                untied = _with(architecture, Untie(layer).applied(without_recipe(architecture)))
             except SpaceError:
                 continue
             if untied in self.space:
@@ -137,7 +138,7 @@ class LayerTying(Controller):
         return self._choices[digest]
 
     def _found(self, architecture: Any) -> list[Choice]:
-        tied = as_tied(architecture)
+        tied = as_tied(without_recipe(architecture))
         known = layers(tied)
         found: dict[str, Choice] = {}
         for layer, (stage, place) in enumerate(known):
@@ -145,7 +146,7 @@ class LayerTying(Controller):
             for to in sorted({*tied.roots[stage][:place], place} - {now}):
                 edit = Untie(layer) if to == place else Tie(layer, known.index((stage, to)))
                 try:
-                    after = edit.applied(tied)
+                    after = _with(architecture, edit.applied(tied))
                     self.space.genes(after)
                 except SpaceError:
                     continue
@@ -156,9 +157,15 @@ class LayerTying(Controller):
 
 def _may_tie(architecture: Any) -> bool:
     """Whether a layer of the architecture is tied."""
-    return network_of(architecture) is not architecture and any(
-        root != place for row in architecture.roots for place, root in enumerate(row)
+    network = without_recipe(architecture)
+    return network_of(network) is not network and any(
+        root != place for row in network.roots for place, root in enumerate(row)
     )
+
+
+def _with(architecture: Any, network: Any) -> Any:
+    """The architecture with another network; a recipe that it brings stays."""
+    return network if without_recipe(architecture) is architecture else replace(architecture, network=network)
 
 
 __all__ = ["LayerTying"]

@@ -11,6 +11,7 @@ import torch
 from archfront.commands import run
 from archfront.contracts import Context, Evaluation, Metric, Objective, Proposal, Status, WrongUse
 from archfront.study import Database, Study
+from controllers.base import CONTROLLERS as REGISTERED
 from controllers.base import create as create_controller
 from evaluators import checkpoints
 from evaluators.base import attempt, create
@@ -27,6 +28,7 @@ from evaluators.supernet_training import SupernetTraining
 from search_spaces import Space, SpaceError, from_json, one_of, to_json, uniform
 from search_spaces.families import FAMILIES
 from search_spaces.parts import has_holes
+from search_spaces.spaces import get_space
 from search_spaces.testing import SpaceConformance
 from search_spaces.topologies import Trained
 from search_spaces.weight_sharing import METHODS, Supernet
@@ -144,6 +146,22 @@ def test_controllers_search_recipes_jointly(name: str) -> None:
         metrics = (Metric("loss", value), Metric("params", float(number)))
         controller.tell([Evaluation(replace(proposal, number=number), metrics=metrics)])
     assert len(seen) >= 6
+
+
+OTHERS = sorted({entry.name for entry in REGISTERED} - {*CONTROLLERS, "given", "one-shot", "optuna:cmaes"})
+"""All but those that need a file, or a package of their own."""
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_other_controller_takes_recipes_too(name: str) -> None:
+    networks = {"layer-tying": "tied", "path-level": "paths"}.get(name)
+    space = with_recipe(get_space(networks, (1, 8, 8), 1000), ALL) if networks else SPACE
+    controller = create_controller(name, space, (Objective("loss", "min"),), (), 0, {})
+    controller.set_epochs(9)
+    for number in range(8):
+        (proposal,) = controller.ask(1)
+        assert proposal.architecture in space and not has_holes(proposal.architecture.recipe)
+        controller.tell([Evaluation(replace(proposal, number=number), metrics=(Metric("loss", 1.0 / (1 + number)),))])
 
 
 def test_each_sampled_recipe_trains(tmp_path: Path, digits: DataSet) -> None:
