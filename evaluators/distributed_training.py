@@ -16,6 +16,7 @@ from evaluators.base import Diverged
 from evaluators.datasets import load
 from evaluators.supernet_training import STEM, TRAINING, Listener, SupernetTraining
 from search_spaces import canonical
+from search_spaces.registry import load_file
 from search_spaces.spaces import get_space
 from search_spaces.weight_sharing import METHODS, Supernet
 from search_spaces.weight_sharing.methods import Batch, Method
@@ -196,6 +197,8 @@ def _work(config: Mapping[str, Any]) -> dict[str, str]:
 def made_again(about: Mapping[str, Any], device: str) -> WorkerTraining:
     """This worker's part of the training that `about` describes, at its beginning."""
     inputs, seed = tuple(about["inputs"]), about["seed"]
+    for file in about.get("recipe_files", ()):
+        load_file(file, "part of a recipe")
     space = get_space(about["space"], inputs, about["examples"])
     kinds = {key: about[key] for key in ("split", "kernel_transformations") if about.get(key)}
     return WorkerTraining(

@@ -13,7 +13,7 @@ from evaluators.candidate_training import threads_set, training_device
 from evaluators.datasets import DataSet, load
 from evaluators.fitting import check_space
 from evaluators.inherited_weights import about_supernet, check_data
-from evaluators.recipe import default_recipe
+from evaluators.recipe import default_recipe, files_in
 from evaluators.recipes.training import FIELDS, Recipe
 from evaluators.supernet_estimate import Estimate, estimate
 from evaluators.supernet_training import Listener, SupernetTraining, load_supernet
@@ -147,6 +147,8 @@ def _recipe(settings: SupernetSettings, data: DataSet, epochs: int | None) -> Re
 
 def _about(settings: SupernetSettings, data: DataSet) -> dict[str, Any]:
     """What the weights' file says of how to make the supernet again, and of what it was trained on."""
+    texts = [value for value in settings.recipe.values() if isinstance(value, str)]
+    files = sorted({str(Path(file).resolve()) for text in texts for file in files_in(text)})
     return {
         "space": settings.space,
         "data": settings.data.name,
@@ -156,4 +158,5 @@ def _about(settings: SupernetSettings, data: DataSet) -> dict[str, Any]:
         "kernel_transformations": settings.kernel_transformations,
         "split": settings.split,
         **({"start": settings.start} if settings.start else {}),
+        **({"recipe_files": files} if files else {}),
     }
