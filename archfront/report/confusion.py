@@ -9,11 +9,12 @@ from archfront.study import Candidate, Study
 
 KIND = "confusion"
 """The kind of artifact that holds matrices, as JSON: {"classes": [...], "validation": [[...]], "test": [[...]]}."""
-LABELLED, CELL, MARGIN = 40, 22, 110
-"""Up to so many classes have their names beside the cells; the side of a cell, and the room for names, in pixels."""
+LABELLED, CELL, LETTER, LONGEST = 40, 22, 6.4, 15
+"""Up to so many classes have their names beside the cells; the side of a cell and the width of a letter, in pixels; the
+letters of the longest name that is written out."""
 WIDEST = 640
-LIGHT = {"text": "#1f2733", "soft": "#8a94a6", "right": "#2360d8", "wrong": "#c9532f", "none": "#f1f3f7"}
-DARK = {"text": "#e4e9f2", "soft": "#8a94a6", "right": "#6ea0ff", "wrong": "#ef8a63", "none": "#232a35"}
+LIGHT = {"text": "#1f2733", "right": "#2360d8", "wrong": "#c9532f", "none": "#f1f3f7"}
+DARK = {"text": "#e4e9f2", "right": "#6ea0ff", "wrong": "#ef8a63", "none": "#232a35"}
 
 
 @dataclass(frozen=True)
@@ -66,40 +67,46 @@ def _square(rows: Any, side: int) -> tuple[tuple[int, ...], ...]:
 
 
 def svg(confusion: Confusion, dark: bool = False) -> str:
-    """The matrix as a picture: rows are what examples are, columns what they were taken for, as shares of the row."""
-    colours, side = DARK if dark else LIGHT, len(confusion.classes)
+    """The matrix as a picture: rows are what examples are, columns what they were taken for, as shares of the row.
+
+    With `dark` it is in the colours that the reader's scheme asks for, else for white.
+    """
+    side = len(confusion.classes)
     named = side <= LABELLED
     cell = CELL if named else max(2.0, WIDEST / side)
-    left = MARGIN if named else 0
+    left = LETTER * min(LONGEST, max(map(len, confusion.classes))) + 12 if named else 0
     extent = left + cell * side
+    night = f"@media (prefers-color-scheme: dark){{{_colours(DARK)}}}" if dark else ""
     pieces = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {extent:g} {extent:g}" width="{extent:g}" '
         f'class="confusion" role="img" font-family="system-ui, sans-serif" font-size="11">'
+        f"<style>{_colours(LIGHT)}{night}</style>"
     ]
     for row, counts in enumerate(confusion.counts):
         total = max(1, sum(counts))
         for column, count in enumerate(counts):
-            colour = colours["none"] if not count else colours["right" if row == column else "wrong"]
+            kind = "none" if not count else "right" if row == column else "wrong"
             strength = 1.0 if not count else 0.25 + 0.75 * count / total
-            said = f"{confusion.classes[row]} taken for {confusion.classes[column]}: {count:,} ({count / total:.1%})"
+            told = f"{confusion.classes[row]} taken for {confusion.classes[column]}: {count:,} ({count / total:.1%})"
             pieces.append(
-                f'<rect x="{left + column * cell:g}" y="{left + row * cell:g}" width="{cell - 1:g}" '
-                f'height="{cell - 1:g}" fill="{colour}" fill-opacity="{strength:.2f}">'
-                f"<title>{escape(said)}</title></rect>"
+                f'<rect class="{kind}" x="{left + column * cell:g}" y="{left + row * cell:g}" width="{cell - 1:g}" '
+                f'height="{cell - 1:g}" fill-opacity="{strength:.2f}"><title>{escape(told)}</title></rect>'
             )
     for place, name in enumerate(confusion.classes) if named else ():
         middle = left + (place + 0.5) * cell
-        pieces.append(_name(name, left - 6, middle + 4, colours["text"]))
-        pieces.append(
-            f'<g transform="translate({middle + 4:g} {left - 6}) rotate(-90)">'
-            f"{_name(name, 0, 0, colours['text'], 'start')}</g>"
-        )
+        pieces.append(_name(name, left - 6, middle + 4))
+        turned = f"translate({middle + 4:g} {left - 6:g}) rotate(-90)"
+        pieces.append(f'<g transform="{turned}">{_name(name, 0, 0, "start")}</g>')
     return "".join(pieces) + "</svg>"
 
 
-def _name(name: str, x: float, y: float, colour: str, anchor: str = "end") -> str:
-    short = name if len(name) <= 15 else f"{name[:14]}…"
-    return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}" fill="{colour}">{escape(short)}</text>'
+def _colours(colours: dict[str, str]) -> str:
+    return "".join(f".confusion .{kind}{{fill:{colour}}}" for kind, colour in colours.items())
+
+
+def _name(name: str, x: float, y: float, anchor: str = "end") -> str:
+    short = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+    return f'<text class="text" x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape(short)}</text>'
 
 
 def said(confusion: Confusion) -> str:
