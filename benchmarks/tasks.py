@@ -90,22 +90,22 @@ class Runs:
 
     def inherit(self) -> None:
         study = f"{self.name}-inherited"
-        budget = ["--evaluations", "40", "--study", study, "--objective", self.sought, "--objective", "macs"]
+        budget = ["--evaluations", "12", "--study", study, "--objective", self.sought, "--objective", "macs"]
         self.run("supernet", "search", "supernet", *budget, *self.db)
 
     def finalists(self) -> None:
-        words = ["--top", "2", "--seeds", "2", "--epochs", "3", "--fine-tune"]
+        words = ["--top", "2", "--seeds", "2", "--epochs", "2", "--fine-tune"]
         self.run("supernet", "finalists", f"{self.name}-inherited", *words, *self.db)
         found = self.front(f"{self.name}-inherited-finalists")
         figures = [one["metrics"][self.sought] for one in found]
         self.said.append(f"finalists {', '.join(f'{figure:.3g}' for figure in figures)}")
 
     def rank(self) -> None:
-        words = ["--networks", "8", "--seeds", "1", "--epochs", "3", "--proxies", "all", "--json"]
+        words = ["--networks", "6", "--seeds", "1", "--epochs", "2", "--proxies", "all", "--json"]
         found = json.loads(self.run("supernet", "rank", "supernet", *words, *self.db))
         rows = {row["predictor"]: row["whole"]["tau"] for row in found["rows"]}
         tau = rows.get(f"supernet {self.sought}")
-        self.said.append(f"supernet's τ {tau if tau is None else format(tau, '.2f')} (n = 8)")
+        self.said.append(f"supernet's τ {tau if tau is None else format(tau, '.2f')} (n = 6)")
 
     def proxies(self) -> None:
         words = ["--evaluator", "zero_cost", "--objective", "naswot:max", "--objective", "macs"]
