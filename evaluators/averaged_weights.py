@@ -23,6 +23,12 @@ class AveragedWeights:
         averaging = recipe.one("averaging")
         return None if averaging is None else cls(averaging, network)
 
+    def renew(self, network: nn.Module) -> None:
+        """Begin anew with tensors that the network didn't have, or had in another shape."""
+        for name, tensor in network.state_dict().items():
+            if name not in self.tensors or self.tensors[name].shape != tensor.shape:
+                self.tensors[name] = tensor.detach().clone()
+
     def follow(self, network: nn.Module, step: int) -> None:
         """Take in the weights after step number `step` (from 0); what is counted in integers is taken over."""
         current = {name: tensor.detach() for name, tensor in network.state_dict().items()}

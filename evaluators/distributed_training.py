@@ -46,6 +46,10 @@ class WorkerTraining(SupernetTraining):
         self.recipe = replace(self.recipe, clip=0.0)
         self.optimizer.register_step_pre_hook(lambda *_: self._average())
 
+    def _renew(self) -> None:
+        super()._renew()
+        self.optimizer.register_step_pre_hook(lambda *_: self._average())
+
     def _average(self) -> None:
         gradients = [p.grad for p in self.supernet.parameters() if p.grad is not None]
         flat = torch.cat([gradient.flatten() for gradient in gradients])

@@ -3,6 +3,7 @@
 import copy
 import json
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -28,6 +29,7 @@ from search_spaces import canonical
 from search_spaces.weight_sharing import Supernet, recalibrate
 from search_spaces.weight_sharing.earlier_keys import respelled
 from search_spaces.weight_sharing.methods import Batch, Method
+from search_spaces.weight_sharing.supernet import GREW
 
 STEM, TRAINING, FROZEN = "supernet", ".training.safetensors", ".teacher.safetensors"
 """A supernet's files: weights, everything that its training goes on from, and the frozen teacher, if any."""
@@ -97,12 +99,29 @@ class SupernetTraining:
         }
         self.about: dict[str, Any] = json.loads(json.dumps(given))
         method.prepare(self.supernet)
-        self.optimizer = optimizer_for(self.supernet, recipe)
+        self.optimizer = self._new_optimizer()
+        self._grown = len(self.supernet.grown)
         self.averaged = AveragedWeights.of(recipe, self.supernet)
         self.frozen: Supernet | None = None
         self.done = 0
         self.history: list[tuple[float, float]] = []
         """Of each step, the loss of its first network and the mean of all."""
+
+    def _new_optimizer(self) -> torch.optim.Optimizer:
+        return optimizer_for(self.supernet, self.recipe)
+
+    def _renew(self) -> None:
+        """Let the optimizer and the averages know all weights after the supernet grew; what they kept of others stays.
+
+        Tensors that became larger are new to both.
+        """
+        kept, self._grown = self.optimizer.state, len(self.supernet.grown)
+        self.optimizer = self._new_optimizer()
+        for parameter in self.supernet.parameters():
+            if parameter in kept:
+                self.optimizer.state[parameter] = kept[parameter]
+        if self.averaged is not None:
+            self.averaged.renew(self.supernet)
 
     def _load_data(self) -> None:
         size = self.dataset.train.size
@@ -156,8 +175,11 @@ class SupernetTraining:
         at = self.done / self.steps
         if self.method.frozen_from is not None and self.frozen is None and at >= self.method.frozen_from:
             self._freeze(folder)
-        with quiet.training_step():
+        with quiet.training_step(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=GREW)
             losses = self.stepped(self.done, self.supernet, self.method, self.optimizer, self.frozen)
+        if len(self.supernet.grown) > self._grown:
+            self._renew()
         if not all(map(isfinite, losses)):
             raise Diverged(
                 f"the supernet's loss is no longer finite in step {self.done + 1}; lower lr={self.recipe.lr:g}"
@@ -235,6 +257,8 @@ class SupernetTraining:
         Where weights are averaged, those are the ones that others find there.
         """
         about = {**self.about, "done": self.done}
+        if self.supernet.grown:
+            about["grown"] = [canonical.to_json(architecture) for architecture in self.supernet.grown]
         tensors = {f"weights/{name}": value for name, value in self.supernet.state_dict().items()}
         tensors |= {f"optimizer/{name}": value for name, value in checkpoints.optimizer_tensors(self.optimizer).items()}
         tensors |= {f"method/{name}": value for name, value in self.method.state().items()}
@@ -265,6 +289,9 @@ class SupernetTraining:
                     f"{folder} has a supernet that was trained with {key} = {about.get(key)!r}, not {wanted!r}; "
                     "go on with the same settings, or train in another folder"
                 )
+        if about.get("grown"):
+            self.supernet.grow_as(map(canonical.from_json, about["grown"]))
+            self._renew()
         try:
             self._take_over(_grouped(respelled(tensors, earlier)), int(about["done"]))
             if self.method.frozen_from is not None and self.done / self.steps > self.method.frozen_from:
@@ -336,6 +363,7 @@ def load_supernet(folder: Path) -> tuple[Supernet, dict[str, Any]]:
         other = space.fingerprint() != about["fingerprint"]
     settings = {key: about[key] for key in ("split", "kernel_transformations") if about.get(key)}
     supernet = Supernet(space, tuple(about["inputs"]), int(about["outputs"]), seed=int(about["seed"]), **settings)
+    supernet.grow_as(map(canonical.from_json, about.get("grown", ())))
     try:
         # An earlier supernet may lack tensors that only a fuller look at its space shows; none of its own are others.
         strict = earlier == canonical.IDENTITY

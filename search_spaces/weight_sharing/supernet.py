@@ -2,7 +2,7 @@
 
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from typing import Any
 
@@ -19,6 +19,9 @@ from search_spaces.weight_sharing.recording import Shape, TensorView, record, ti
 from search_spaces.weight_sharing.sampling import extreme
 from search_spaces.weight_sharing.splitting import Split
 from search_spaces.weight_sharing.survey import Survey
+
+GREW = "the supernet grew"
+"""What the warning begins with that a supernet has tensors that an optimizer of its parameters doesn't know."""
 
 
 class Supernet(nn.Module):
@@ -63,6 +66,8 @@ class Supernet(nn.Module):
         self._active: Subnet | None = None
         self._regularisers: tuple[Callable[[nn.Module], None], ...] = ()
         self.architecture: Any = None
+        self.grown: list[Any] = []
+        """The architectures that needed what the covering of the space didn't show, in their order."""
         self._fill(seed)
         self.register_load_state_dict_post_hook(lambda module, _: module._forget())
         self.activate(extreme(space, True, Random(0)))
@@ -120,14 +125,24 @@ class Supernet(nn.Module):
         network, views = self._recorded(architecture, 0)
         for regularise in self._regularisers:
             regularise(network)
-        self._grow(views)
+        if self._grow(views):
+            self.grown.append(architecture)
         first = next(iter(self.store.parameters()), None)
         if first is not None:
             network.to(device=first.device, dtype=first.dtype)
         return Subnet(network, views, self.store)
 
-    def _grow(self, views: list[TensorView]) -> None:
-        """Add what the covering architectures didn't show; such weights are new to an optimizer."""
+    def grow_as(self, architectures: Iterable[Any]) -> None:
+        """Take on what these architectures need, as another supernet of the space did: its `grown`."""
+        before = self.architecture
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=GREW)
+            for architecture in architectures:
+                self.activate(architecture)
+        self.activate(before)
+
+    def _grow(self, views: list[TensorView]) -> bool:
+        """Add what the covering architectures didn't show, if anything; such weights are new to an optimizer."""
         grown, first = 0, next(iter(self.store.parameters()), torch.empty(0))
         for view in views:
             known = self.store.tensor(view.key)
@@ -143,8 +158,9 @@ class Supernet(nn.Module):
         if self.kernel_transformations:
             grown += sum(self.store.transform(view.key, [view.shape[2:]]) for view in views if view.kernel)
         if grown:
-            warnings.warn(f"the supernet grew by {grown} tensors; give its optimizer all parameters anew", stacklevel=4)
+            warnings.warn(f"{GREW} by {grown} tensors; give its optimizer all parameters anew", stacklevel=4)
             self._subnets.clear()
+        return grown > 0
 
     @property
     def network(self) -> nn.Module:
