@@ -27,7 +27,8 @@ def default_recipe(dataset: "DataSet", **settings: Any) -> Recipe:
     At least 7 epochs and at least 150 steps: 9 epochs for 1,150 pictures, 15 for 680, 7 from 1,400 on.
     """
     size = dataset.train.size
-    batch_size = int(settings.get("batch_size", 64 if size < 40_000 else 128))
+    usual = dataset.task.batch_size
+    batch_size = int(settings.get("batch_size", usual if size < 40_000 else 2 * usual))
     epochs = min(30, max(7, -(-150 // max(1, size // batch_size))))
     return Recipe(**{"epochs": epochs, "batch_size": batch_size, **settings})
 

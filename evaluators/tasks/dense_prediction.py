@@ -70,6 +70,8 @@ class DensePrediction(Task):
     name: ClassVar[str] = "dense prediction"
     measures: ClassVar[tuple[str, ...]] = ("miou", "pixel_accuracy", "loss")
     balance: ClassVar[float] = 0.5
+    # Each place is an example; so many pictures are enough for a step, and larger ones wouldn't fit.
+    batch_size: ClassVar[int] = 16
     counted: ClassVar[str] = "pixels"
     needs: ClassVar[str] = "take a head that gives a map of the picture's size, as those of the space 'dense'"
 

@@ -49,7 +49,7 @@ class Task(ABC):
     Class attributes: `name` as people call it; `kind`; `measures` are the names of its metrics on validation data, the
     first one is what a search seeks unless it is told otherwise (on test data they are called `test_...`).
     `balance` is the power of the class weights that losses have unless a recipe says otherwise: weights are as the
-    class frequencies to the power of `-balance`, 0 for none.
+    class frequencies to the power of `-balance`, 0 for none. `batch_size` is how many examples suit a step of training.
     """
 
     outputs: int
@@ -60,6 +60,7 @@ class Task(ABC):
     kind: ClassVar[Kind] = "categorical"
     measures: ClassVar[tuple[str, ...]] = ()
     balance: ClassVar[float] = 0.0
+    batch_size: ClassVar[int] = 64
 
     def gives(self, inputs: Shape) -> Shape:
         """The shape of what a network gives for one example of shape `inputs` (channels first); (outputs,)."""
