@@ -89,7 +89,7 @@ def settings_of(text: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for item in text.split():
         key, _, value = item.partition("=")
-        found[key] = value if "(" in value or "+" in value else setting(value, key)
+        found[key] = value if "(" in value or "+" in value or value == "none" else setting(value, key)
     return found
 
 
