@@ -1,6 +1,7 @@
 """What a search is made of, as plain values that travel to workers, and the things made from it."""
 
 import functools
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -280,10 +281,21 @@ class Experiment:
             )
 
     def work(
-        self, evaluator: str, proposal: Proposal, checkpoint: str | None = None, parents: Sequence[str] = ()
+        self,
+        evaluator: str,
+        proposal: Proposal,
+        checkpoint: str | None = None,
+        parents: Sequence[str] = (),
+        seconds: float | None = None,
+        final: bool = False,
     ) -> Evaluation:
-        """One part of an evaluation; errors are outcomes. The paths of files are relative to the study's folder."""
-        context = replace(self.context, parents=tuple(self.context.folder / path for path in parents))
+        """One part of an evaluation; errors are outcomes. The paths of files are relative to the study's folder.
+
+        `seconds` is how long it may take, `final` that its figures are to be handed over (see `Context`).
+        """
+        until = None if seconds is None else time.monotonic() + seconds
+        parents_files = tuple(self.context.folder / path for path in parents)
+        context = replace(self.context, parents=parents_files, until=until, final=final)
         if checkpoint is not None:
             context = replace(context, checkpoint=context.folder / checkpoint)
         return attempt(self.evaluators[evaluator], proposal, context)

@@ -28,7 +28,7 @@ class InlineLauncher(Launcher):
         if not self._queue:
             return []
         job = self._queue.popleft()
-        done = self.experiment.work(job.evaluator, job.proposal, job.checkpoint, job.parents)
+        done = self.experiment.work(job.evaluator, job.proposal, **job.terms())
         return [Done(job, done)]
 
     def close(self) -> None:

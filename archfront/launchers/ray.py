@@ -24,9 +24,9 @@ class Worker:
     def __init__(self, plan: dict[str, Any]) -> None:
         self._experiment = Experiment(Plan.from_json(plan))
 
-    def work(self, evaluator: str, architecture: str, ask: dict[str, Any], **files: Any) -> dict[str, Any]:
+    def work(self, evaluator: str, architecture: str, ask: dict[str, Any], **terms: Any) -> dict[str, Any]:
         proposal = Proposal(self._experiment.space.from_json(json.loads(architecture)), **ask)
-        return self._experiment.work(evaluator, proposal, **files).to_json()
+        return self._experiment.work(evaluator, proposal, **terms).to_json()
 
 
 @dataclass
@@ -115,8 +115,7 @@ class RayLauncher(Launcher):
                 actor, job = pool.free.popleft(), pool.waiting.popleft()
                 of = job.proposal
                 ask = {"digest": of.digest, "fidelity": of.fidelity, "number": of.number}
-                files = {"checkpoint": job.checkpoint, "parents": job.parents}
-                reference = pool.actors[actor].work.remote(job.evaluator, job.architecture, ask, **files)
+                reference = pool.actors[actor].work.remote(job.evaluator, job.architecture, ask, **job.terms())
                 self._running[reference] = _Running(job, pool, actor, time.monotonic())
 
     def results(self, timeout_s: float) -> Sequence[Done]:
