@@ -102,7 +102,10 @@ class Experiment:
     A plan without objectives gets those of its evaluator on its data.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, data: Any = None) -> None:
+        """`data` are the plan's, where they are loaded already."""
+        if data is not None:
+            self.__dict__["data"] = data
         self.plan = plan
         if not plan.objectives:
             self.plan = replace(plan, objectives=self.main_for(()).objectives()).qualified()

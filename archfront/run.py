@@ -1,9 +1,13 @@
 """Starting a search, or going on with one: from a plan to a study, a controller, a launcher and the loop."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from archfront.budget.planning import wanted, with_spending
+from archfront.budget.spending import Spending
+from archfront.budget.timetable import Timetable
 from archfront.contracts import WrongUse
 from archfront.launchers.base import Launcher, find
 from archfront.plan import Experiment, Plan
@@ -40,6 +44,9 @@ class Order:
     launcher_settings: Mapping[str, Any] = field(default_factory=dict)
     ray_address: str | None = None
     warm_start: str = ""
+    choices: Mapping[str, Any] = field(default_factory=dict)
+    """What was decided of the plan for a budget of time (`archfront.budget`), or whether there is to be one: `on`."""
+    begun: float = field(default_factory=time.monotonic, compare=False)
 
 
 def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progress]:
@@ -52,6 +59,10 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     known = _known(database, order.study)
     folder = (database or Database.planned(order.url)).folder / order.study
     experiment = Experiment(replace(plan, folder=str(folder)))
+    spending = None
+    if wanted(order, known):
+        order, spending = with_spending(order, experiment, known)
+        experiment = Experiment(replace(order.plan.qualified(), folder=str(folder)), experiment.data)
     plan = experiment.plan
     if not plan.objectives:
         raise WrongUse("a search needs an objective; say, for example, --objective accuracy --objective latency_ms")
@@ -59,7 +70,7 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     experiment.check()
     controller.set_epochs(experiment.epochs)
     launcher_class.check(launcher_settings, experiment, controller)
-    settings = describe(order, experiment)
+    settings = {**describe(order, experiment), **({"spending": spending.to_json()} if spending else {})}
     if known is not None:
         _check_same(known, settings, experiment)
     study = known or _create(order, experiment, {**settings, **_begun_with(order, experiment, database)}, controller)
@@ -68,9 +79,20 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     folder.mkdir(parents=True, exist_ok=True)
     with launcher_class(plan, order.workers, experiment, **launcher_settings) as launcher:
         evaluators, graded = experiment.evaluators, experiment.graded
-        search = Search(study, experiment.space, controller, evaluators, launcher, order.budget, listener, graded)
-        search.progress.notes = notes(order, controller)
+        table = Timetable(spending, order.begun) if spending else None
+        search = Search(
+            study, experiment.space, controller, evaluators, launcher, order.budget, listener, graded, table
+        )
+        search.progress.notes = [*(spending.lines() if spending else []), *notes(order, controller)]
         return study, search.run()
+
+
+def plan_for(order: Order) -> Spending:
+    """What the budget would be spent on, without a search; raises `WrongUse` where there is nothing to plan."""
+    known = _known(_existing(order.url), order.study)
+    if not wanted(replace(order, choices={**order.choices, "on": True}), known):
+        raise WrongUse(f"the study '{order.study}' was started without a plan; another --study gets one")
+    return with_spending(order, Experiment(order.plan.qualified()), known)[1]
 
 
 def notes(order: Order, controller: Controller) -> list[str]:

@@ -187,7 +187,8 @@ class Training:
             runtime_version=str(torch.__version__),
             precision="float32" if self.device == "cpu" else f"mixed {str(self.half).removeprefix('torch.')}",
             input_shape=self.dataset.inputs,
-            protocol=f"epochs={round(epochs, 2):g} recipe={recipe} data={self.dataset.sha256[:8]} seed={self.context.seed}"
+            protocol=f"epochs={round(epochs, 2):g} recipe={recipe} data={self.dataset.sha256[:8]} "
+            + f"seed={self.context.seed}"
             + "".join(f" {key}={value[:8]}" for key, value in self.origin.items()),
         )
         found = []
