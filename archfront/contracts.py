@@ -258,13 +258,23 @@ def _metric(value: Mapping[str, Any]) -> Metric:
     )
 
 
+def plural(count: int, what: str) -> str:
+    """`1 evaluation`, `2 evaluations`, `1,200 evaluations`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def silent(text: str) -> None:
+    """Takes what is said where nobody watches."""
+
+
 @dataclass(frozen=True)
 class Context:
     """What an evaluator is given besides the proposal.
 
     `folder` is the study's own; artifacts go below it, their paths relative to it. `checkpoint` is the safetensors
     file that the same candidate left at a lower fidelity, `parents` are the newest files of those parents that were
-    trained. `data` is the loaded data set, where there is one.
+    trained. `data` is the loaded data set, where there is one. `say` takes what the evaluator is doing at the moment,
+    in a few words ("epoch 3 of 9"), for whoever watches; at most some times a second.
     """
 
     folder: Path
@@ -276,6 +286,7 @@ class Context:
     checkpoint: Path | None = None
     parents: tuple[Path, ...] = ()
     timeout_s: float | None = None
+    say: Callable[[str], None] = silent
 
 
 def feasible(values: Mapping[str, float], constraints: Iterable[Constraint]) -> bool:

@@ -1,12 +1,12 @@
 """What a search is made of, as plain values that travel to workers, and the things made from it."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from archfront.contracts import Constraint, Context, Evaluation, Objective, Proposal, WrongUse, feasible
+from archfront.contracts import Constraint, Context, Evaluation, Objective, Proposal, WrongUse, feasible, silent
 from evaluators.base import Evaluator, attempt, create, find, parse
 from search_spaces.errors import near
 from search_spaces.parts import without_recipe
@@ -280,10 +280,15 @@ class Experiment:
             )
 
     def work(
-        self, evaluator: str, proposal: Proposal, checkpoint: str | None = None, parents: Sequence[str] = ()
+        self,
+        evaluator: str,
+        proposal: Proposal,
+        checkpoint: str | None = None,
+        parents: Sequence[str] = (),
+        say: Callable[[str], None] = silent,
     ) -> Evaluation:
         """One part of an evaluation; errors are outcomes. The paths of files are relative to the study's folder."""
-        context = replace(self.context, parents=tuple(self.context.folder / path for path in parents))
+        context = replace(self.context, parents=tuple(self.context.folder / path for path in parents), say=say)
         if checkpoint is not None:
             context = replace(context, checkpoint=context.folder / checkpoint)
         return attempt(self.evaluators[evaluator], proposal, context)

@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from archfront.contracts import Evaluation, Objective, Proposal, Status, judged
 from archfront.launchers.base import Done, Job, Launcher
 from archfront.study import FINISHED, Point, Recorded, Study, StudyWriter
+from archfront.watching import Watched
 from controllers.base import Controller
 from evaluators.base import Evaluator
 from search_spaces.canonical import IDENTITY
@@ -56,8 +57,8 @@ class Budget:
 
 
 @dataclass
-class Progress:
-    """How a search stands; the listener gets it after every result and several times a second."""
+class Progress(Watched):
+    """How a search stands; the listener gets it when a stage begins, and after every result."""
 
     budget: Budget
     counts: Counter[str] = field(default_factory=Counter)
@@ -135,14 +136,17 @@ class Search:
         budget: Budget,
         listener: Listener | None = None,
         graded: Collection[str] = (),
+        progress: Progress | None = None,
     ) -> None:
-        """`graded` names the evaluators whose figures depend on a proposal's fidelity."""
+        """`graded` names the evaluators whose figures depend on a proposal's fidelity; `progress` is kept current."""
         self.study = study
         self.space = space
         self.controller = controller
         self.evaluators = evaluators
         self.launcher = launcher
-        self.progress = Progress(budget, objectives=study.objectives)
+        self.progress = progress or Progress(budget)
+        self.progress.objectives, self.progress.watch = study.objectives, launcher.activities
+        self.progress.started = time.monotonic()
         self._listener: Listener = listener or (lambda progress: None)
         self._open: dict[int, _Open] = {}
         self._checkpoints: dict[str, tuple[int, str]] = {}
@@ -191,6 +195,7 @@ class Search:
             if self._draining == "interrupted":
                 raise KeyboardInterrupt
             self._draining = "interrupted"
+            self.progress.stopping = True
 
         known = {number: signal.signal(number, drain) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -232,7 +237,9 @@ class Search:
     def _fill(self, writer: StudyWriter) -> None:
         """Ask for as many candidates as can be under way."""
         while len(self._open) < self.launcher.capacity and not self._ending():
+            self.progress.enter("choosing the next candidate")
             proposals = self.controller.ask(1)
+            self.progress.enter("")
             if not proposals and self.controller.waiting and self._open:
                 return
             if not proposals:

@@ -94,6 +94,7 @@ class Training:
         devices = [torch.cuda.current_device()] if self.device == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             for epoch in range(done, epochs):
+                self.context.say(f"epoch {epoch + 1} of {epochs}")
                 self._epoch(epoch)
         self.following.tell(epochs / max(1, self.recipe.epochs))
 
