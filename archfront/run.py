@@ -60,8 +60,6 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     if not plan.objectives:
         raise WrongUse("a search needs an objective; say, for example, --objective accuracy --objective latency_ms")
     controller = make_controller(order, experiment)
-    progress.about = about(experiment, order.workers, launcher_name(order))
-    progress.found = found(experiment)
     at("checking that evaluations can run")
     experiment.check()
     controller.set_epochs(experiment.epochs)
@@ -73,7 +71,8 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     # From what the study keeps, so that it goes on with the same whatever has become of the file, or the other study.
     controller.begin_with(read(experiment.space, study.settings.get("warm_start_architectures") or []))
     folder.mkdir(parents=True, exist_ok=True)
-    progress.notes = notes(order, controller)
+    progress.found, progress.notes = found(experiment), notes(order, controller)
+    progress.about = about(experiment, order.workers, launcher_name(order))
     at(f"starting {plural(order.workers, 'worker')}")
     with launcher_class(plan, order.workers, experiment, **launcher_settings) as launcher:
         evaluators, graded = experiment.evaluators, experiment.graded

@@ -37,9 +37,9 @@ def listener(order: "Order", quiet: bool = False) -> "Iterator[Listener]":
     if quiet:
         yield lambda progress: None
         return
-    typer.echo(f"study '{order.study}' in {order.url}; Ctrl-C finishes what runs and stops, a second one stops at once")
+    title = f"study '{order.study}' in {order.url}; Ctrl-C finishes what runs and stops, a second one stops at once"
     if not sys.stdout.isatty():
-        lines = Lines()
+        lines = Lines(title)
         with _ticking(lines.tick):
             yield lines
         return
@@ -47,7 +47,7 @@ def listener(order: "Order", quiet: bool = False) -> "Iterator[Listener]":
     from rich.live import Live
 
     latest: list[Progress] = []
-    news = News()
+    news = News(title)
 
     def show(progress: "Progress") -> None:
         latest[:] = [progress]
@@ -60,7 +60,7 @@ def listener(order: "Order", quiet: bool = False) -> "Iterator[Listener]":
     with Live(console=console, get_renderable=picture, refresh_per_second=4, transient=True):
 
         def tell() -> None:
-            for line in news.of(latest[0]) if latest else ():
+            for line in news.of(latest[0]) if latest and latest[0].about else ():
                 console.print(line, markup=False)
 
         with _ticking(tell):
@@ -92,12 +92,13 @@ def _ticking(tick: Callable[[], None]) -> Iterator[None]:
 class News:
     """What of a search is said once: what it is about, what was found in the data, notes, and that it is stopping."""
 
-    def __init__(self) -> None:
+    def __init__(self, title: str) -> None:
+        self._title = title
         self._told: set[str] = set()
 
     def of(self, progress: "Progress") -> list[str]:
         """The lines that were not given yet."""
-        lines = [*progress.about, *(f"note: {line}" for line in (*progress.found, *progress.notes))]
+        lines = [self._title, *progress.about, *(f"note: {line}" for line in (*progress.found, *progress.notes))]
         if progress.stopping:
             lines.append(stopping(progress))
             # Once, whatever is waited for when it is asked for again.
@@ -110,11 +111,12 @@ class News:
 class Lines:
     """Progress as plain lines: one every ten seconds, and one whenever the front changes, at most each second.
 
-    Called by the search whenever something happened; `tick` by the clock, from another thread.
+    Called by the search whenever something happened; `tick` by the clock, from another thread. Nothing is printed
+    before it is known what the search is about, but for a line when that takes long: it may be refused until then.
     """
 
-    def __init__(self) -> None:
-        self._news = News()
+    def __init__(self, title: str) -> None:
+        self._news = News(title)
         self._latest: Progress | None = None
         self._due = time.monotonic() + FIRST_S
         self._shown = 0.0
@@ -131,6 +133,8 @@ class Lines:
         if progress is None:
             return
         with self._lock:
+            if not progress.about and time.monotonic() < self._due:
+                return
             for line in self._news.of(progress):
                 typer.echo(line)
             front, now = [point.digest for point in progress.front], time.monotonic()
