@@ -259,6 +259,15 @@ def _metric(value: Mapping[str, Any]) -> Metric:
     )
 
 
+def plural(count: int, what: str) -> str:
+    """`1 evaluation`, `2 evaluations`, `1,200 evaluations`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def silent(text: str) -> None:
+    """Takes what is said where nobody watches."""
+
+
 @dataclass(frozen=True)
 class Context:
     """What an evaluator is given besides the proposal.
@@ -267,7 +276,8 @@ class Context:
     file that the same candidate left at a lower fidelity, `parents` are the newest files of those parents that were
     trained. `data` is the loaded data set, where there is one. `until` is when the evaluation is to be done, by this
     process's `time.monotonic()`: a training then is made as long as fits. `final` says that the figures are those
-    that will be handed over, so that they are worth more time than those of a search.
+    that will be handed over, so that they are worth more time than those of a search. `say` takes what the evaluator
+    is doing at the moment, in a few words ("epoch 3 of 9"), for whoever watches; at most some times a second.
     """
 
     folder: Path
@@ -281,6 +291,7 @@ class Context:
     timeout_s: float | None = None
     until: float | None = None
     final: bool = False
+    say: Callable[[str], None] = silent
 
 
 def feasible(values: Mapping[str, float], constraints: Iterable[Constraint]) -> bool:

@@ -2,12 +2,12 @@
 
 import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from archfront.contracts import Constraint, Context, Evaluation, Objective, Proposal, WrongUse, feasible
+from archfront.contracts import Constraint, Context, Evaluation, Objective, Proposal, WrongUse, feasible, silent
 from evaluators.base import Evaluator, attempt, create, find, parse
 from search_spaces.errors import near
 from search_spaces.parts import without_recipe
@@ -291,6 +291,7 @@ class Experiment:
         parents: Sequence[str] = (),
         seconds: float | None = None,
         final: bool = False,
+        say: Callable[[str], None] = silent,
     ) -> Evaluation:
         """One part of an evaluation; errors are outcomes. The paths of files are relative to the study's folder.
 
@@ -298,7 +299,7 @@ class Experiment:
         """
         until = None if seconds is None else time.monotonic() + seconds
         parents_files = tuple(self.context.folder / path for path in parents)
-        context = replace(self.context, parents=parents_files, until=until, final=final)
+        context = replace(self.context, parents=parents_files, until=until, final=final, say=say)
         if checkpoint is not None:
             context = replace(context, checkpoint=context.folder / checkpoint)
         return attempt(self.evaluators[evaluator], proposal, context)

@@ -17,6 +17,7 @@ from archfront.budget.timetable import Timetable
 from archfront.contracts import Evaluation, Objective, Proposal, Status, judged
 from archfront.launchers.base import Done, Job, Launcher
 from archfront.study import FINISHED, Point, Recorded, Study, StudyWriter
+from archfront.watching import Watched
 from controllers.base import Controller
 from evaluators.base import Evaluator
 from search_spaces.canonical import IDENTITY
@@ -59,8 +60,8 @@ class Budget:
 
 
 @dataclass
-class Progress:
-    """How a search stands; the listener gets it after every result and several times a second."""
+class Progress(Watched):
+    """How a search stands; the listener gets it when a stage begins, and after every result."""
 
     budget: Budget
     counts: Counter[str] = field(default_factory=Counter)
@@ -142,16 +143,22 @@ class Search:
         budget: Budget,
         listener: Listener | None = None,
         graded: Collection[str] = (),
+        progress: Progress | None = None,
         timetable: Timetable | None = None,
     ) -> None:
-        """`graded` names the evaluators whose figures depend on a proposal's fidelity; by a `timetable`, candidates are
-        screened first, and the best of them trained to the end in the time that was kept for it."""
+        """`graded` names the evaluators whose figures depend on a proposal's fidelity; `progress` is kept current.
+
+        By a `timetable`, candidates are screened first, and the best of them trained to the end in the time that was
+        kept for it.
+        """
         self.study = study
         self.space = space
         self.controller = controller
         self.evaluators = evaluators
         self.launcher = launcher
-        self.progress = Progress(budget, objectives=study.objectives)
+        self.progress = progress or Progress(budget)
+        self.progress.objectives, self.progress.watch = study.objectives, launcher.activities
+        self.progress.started = time.monotonic()
         self._listener: Listener = listener or (lambda progress: None)
         self._open: dict[int, _Open] = {}
         self._checkpoints: dict[str, tuple[int, str]] = {}
@@ -203,6 +210,7 @@ class Search:
             if self._draining == INTERRUPTED:
                 raise KeyboardInterrupt
             self._draining = INTERRUPTED
+            self.progress.stopping = True
 
         known = {number: signal.signal(number, drain) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -247,7 +255,9 @@ class Search:
         while self._finals is not None and not self._draining and (found := self._finals.next()) is not None:
             self._begin(writer, *found, final=True)
         while len(self._open) < self.launcher.capacity and not self._ending():
+            self.progress.enter("choosing the next candidate")
             proposals = self.controller.ask(1)
+            self.progress.enter("")
             if not proposals and self.controller.waiting and self._open:
                 return
             if not proposals:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from hashlib import sha256
-from math import isfinite
+from math import ceil, isfinite
 from typing import Any
 
 import torch
@@ -104,6 +104,7 @@ class Training:
         reached = float(done)
         with torch.random.fork_rng(devices=devices):
             for epoch in range(done, epochs):
+                self.context.say(f"epoch {epoch + 1} of {min(epochs, ceil(self.deadline.total / self.batches))}")
                 steps = self._epoch(epoch)
                 reached += steps / self.batches
                 if steps < self.batches or not (self.deadline.whole or self.deadline.fits(self.batches)):

@@ -16,6 +16,7 @@ class LatencyEvaluator(Evaluator):
     """Latency, throughput and peak memory on a device, timed in a process of its own while nothing is trained here."""
 
     name = "latency"
+    doing = "measuring the latency of"
     argument = "device"
     network_alone = True
 

@@ -59,6 +59,7 @@ class TrainingEvaluator(Evaluator):
     """
 
     name = "training"
+    doing = "training"
     by_task = True
     trains_by_recipe = True
 

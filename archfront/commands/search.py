@@ -243,6 +243,7 @@ def _summary(study: "Study", progress: "Progress") -> dict[str, Any]:
 
 def _conclude(study: "Study", progress: "Progress", db: str) -> None:
     from archfront.commands.progress import further
+    from archfront.contracts import plural
     from archfront.study import DEFAULT_URL
 
     front = study.front()
@@ -250,11 +251,9 @@ def _conclude(study: "Study", progress: "Progress", db: str) -> None:
         print_table(front_table(front, study.objectives, further(study.objectives)))
         typer.echo()
     typer.echo(
-        f"ended: {progress.ended}; {progress.done_here} evaluations in {duration(progress.seconds)}; "
+        f"ended: {progress.ended}; {plural(progress.done_here, 'evaluation')} in {duration(progress.seconds)}; "
         f"front of {len(front)}; hypervolume {figure(study.hypervolume())}"
     )
-    for note in progress.notes:
-        typer.echo(f"  {note}")
     if any(point.predicted & {objective.metric for objective in study.objectives} for point in front):
         typer.echo("  ~ marks figures that are predicted: the device was never quiet enough to measure them")
     for reason, count in progress.reasons.most_common(5):

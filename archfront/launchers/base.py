@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from archfront.contracts import Evaluation, Proposal, WrongUse
 from archfront.plan import Experiment, Plan
+from archfront.watching import Activity
 from controllers.base import Controller
 from search_spaces.errors import near
 from search_spaces.registry import Registry
@@ -115,6 +116,15 @@ class Launcher(ABC):
     @abstractmethod
     def results(self, timeout_s: float) -> Sequence[Done]:
         """The jobs finished since the last call; waits up to `timeout_s` for one when there is none."""
+
+    def activities(self) -> Sequence[Activity]:
+        """What each worker does that isn't idle; asked for from other threads, and quick."""
+        return ()
+
+    def activity(self, worker: str, job: Job, since: float, detail: str = "") -> Activity:
+        """That a worker has been at a job since a moment of the monotonic clock."""
+        doing = self.experiment.evaluators[job.evaluator].doing
+        return Activity(worker, doing, job.proposal.number, time.monotonic() - since, detail)
 
     @abstractmethod
     def close(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from archfront.contracts import Evaluation, Proposal, Status, WrongUse
 from archfront.launchers.base import LAUNCHERS, Done, Job, Launcher
 from archfront.plan import Experiment, Plan
+from archfront.watching import Activity, Notice
 
 TRIES = 3
 """How often a job is given out before the deaths of its workers are its recorded outcome."""
@@ -24,9 +25,10 @@ class Worker:
     def __init__(self, plan: dict[str, Any]) -> None:
         self._experiment = Experiment(Plan.from_json(plan))
 
-    def work(self, evaluator: str, architecture: str, ask: dict[str, Any], **terms: Any) -> dict[str, Any]:
+    def work(self, job: int, evaluator: str, architecture: str, ask: dict[str, Any], **terms: Any) -> dict[str, Any]:
         proposal = Proposal(self._experiment.space.from_json(json.loads(architecture)), **ask)
-        return self._experiment.work(evaluator, proposal, **terms).to_json()
+        say = Notice(self._experiment.plan.folder, job, evaluator)
+        return self._experiment.work(evaluator, proposal, **terms, say=say).to_json()
 
 
 @dataclass
@@ -115,7 +117,8 @@ class RayLauncher(Launcher):
                 actor, job = pool.free.popleft(), pool.waiting.popleft()
                 of = job.proposal
                 ask = {"digest": of.digest, "fidelity": of.fidelity, "number": of.number}
-                reference = pool.actors[actor].work.remote(job.evaluator, job.architecture, ask, **job.terms())
+                asked = job.id, job.evaluator, job.architecture, ask
+                reference = pool.actors[actor].work.remote(*asked, **job.terms())
                 self._running[reference] = _Running(job, pool, actor, time.monotonic())
 
     def results(self, timeout_s: float) -> Sequence[Done]:
@@ -127,10 +130,22 @@ class RayLauncher(Launcher):
         self._dispatch()
         return done
 
+    def activities(self) -> Sequence[Activity]:
+        found = []
+        for running in list(self._running.values()):
+            cpu = not running.job.resource.startswith("device:")
+            worker = f"worker {running.actor + 1}" if cpu else running.job.resource.partition(":")[2]
+            found.append(self.activity(worker, running.job, running.since, self._notice(running.job).read()))
+        return sorted(found, key=lambda activity: activity.worker)
+
+    def _notice(self, job: Job) -> Notice:
+        return Notice(self.plan.folder, job.id, job.evaluator)
+
     def _take(self, reference: Any) -> Done | None:
         running = self._running.pop(reference)
         running.pool.free.append(running.actor)
         job = running.job
+        self._notice(job).remove()
         try:
             return Done(job, Evaluation.from_json(job.proposal, self._ray.get(reference)))
         except self._ray.exceptions.RayActorError as error:
