@@ -80,7 +80,7 @@ def _unreadable(argument: str, unreadable: list[Path], total: int, skip: bool) -
     return (f"{said}; they are left out",) if unreadable else ()
 
 
-def _contents(root: Path, files: dict[str, Files]) -> dict[str, str]:
+def _contents(root: Path, files: dict[str, Files]) -> dict[str, Any]:
     """What changes when a file does: a hash of their names, labels, sizes and times, and who decodes them how."""
     digest = sha256()
     for split, members in files.items():
