@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from sqlalchemy.exc import OperationalError
 
-from archfront.budget.finals import Finals, Record, chosen
+from archfront.budget.finals import Finals, Record, chosen, untried
 from archfront.budget.timetable import Timetable
 from archfront.contracts import Evaluation, Objective, Proposal, Status, judged
 from archfront.launchers.base import Done, Job, Launcher
@@ -271,7 +271,7 @@ class Search:
         proposal = replace(proposal, number=writer.asked)
         architecture = self.space.to_text(proposal.architecture)
         [id] = writer.ask([(proposal, architecture)])
-        if final:
+        if final and proposal.digest in self._known:
             self.controller.take(proposal)
         work = _Open(id, proposal, architecture, list(self.evaluators), Evaluation(proposal), until, final)
         self._carry_over(writer, work)
@@ -284,6 +284,9 @@ class Search:
             return False
         plan, left = table.spending, table.ends - time.monotonic()
         members = chosen(self._record, plan.finals, left, plan.workers, plan.good_epochs)
+        if not members and not self._draining.startswith("the space"):
+            # There was no time to screen anybody, so the first that would have been are trained at once.
+            members = untried(self.controller.ask(min(plan.finals, plan.workers)))
         self._finals = Finals(members, plan.workers, table.ends)
         names = ", ".join(str(one.evaluation.proposal.number) for one in members)
         writer.event("search", f"finals: candidates {names or 'none'} of {len(self._record.screened())} screened")

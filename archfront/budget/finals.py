@@ -15,6 +15,8 @@ SHORTEST = 0.6
 """Of a good training: where so many finals would be shorter than this, there are fewer."""
 ROOM = 0.1
 """How far beyond the worst the reference lies, of the range, when the members are chosen."""
+UNKNOWN = ((0, 0.0),)
+"""The curve of a network that wasn't trained yet."""
 FINAL = "final"
 """The origin of a candidate's training to the end."""
 
@@ -68,7 +70,7 @@ class Record:
 
     def late(self) -> list[Screened]:
         """Those that came too late to be screened, of which nothing is known."""
-        return [Screened(one, ((0, 0.0),), 1.0) for one in self._late.values()]
+        return [Screened(one, UNKNOWN, 1.0) for one in self._late.values()]
 
     def front(self) -> list[Point]:
         """Those that no other dominates, each at the highest fidelity that it has: they don't quite compare."""
@@ -142,6 +144,11 @@ def _each(members: Sequence[int], known: Sequence[Screened], seconds: float, wor
     return min((seconds * workers + done) / cost, seconds / longest + max(known[i].epochs for i in members))
 
 
+def untried(proposals: Sequence[Proposal]) -> list[Screened]:
+    """Candidates that nobody has looked at, as members of the finals."""
+    return [Screened(Evaluation(proposal), UNKNOWN, 1.0) for proposal in proposals]
+
+
 class Finals:
     """Trainings to the end, spread over the workers so that all end in time: each worker has a row of them."""
 
@@ -182,4 +189,4 @@ class Finals:
             self._free.append(number)
 
 
-__all__ = ["FINAL", "Finals", "Record", "Screened", "chosen"]
+__all__ = ["FINAL", "Finals", "Record", "Screened", "chosen", "untried"]

@@ -1,5 +1,6 @@
 """From an order with a budget of time to the plan for it: space, recipe, controller, and what they are given."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -89,14 +90,20 @@ def with_spending(order: "Order", experiment: Experiment, known: "Study | None")
     decided = choices(order.choices)
     if known is not None:
         before = Spending.from_json(known.settings["spending"])
-        found = planned(seconds, order.workers, _timed_before(before), steps, decided, before.known)
+        found = planned(seconds, order.workers, _timed_before(before), steps, decided, before.known, _used(order))
         return order, replace(found, rungs=before.rungs, good_epochs=before.good_epochs, epochs=before.epochs)
     networks = drawn(experiment)
     share, most = TIMING
-    spending = planned(seconds, order.workers, timed(experiment, networks, min(share * seconds, most)), steps, decided)
+    took = timed(experiment, networks, min(share * seconds, most))
+    spending = planned(seconds, order.workers, took, steps, decided, used=_used(order))
     plan = replace(order.plan, evaluator_settings={**_recipe(spending, steps), **order.plan.evaluator_settings})
     plan = replace(plan, evaluator_settings={**plan.evaluator_settings, "epochs": spending.epochs})
     return replace(order, plan=plan, **_controller(spending)), spending
+
+
+def _used(order: "Order") -> float:
+    """The seconds since the order was given."""
+    return time.monotonic() - order.begun
 
 
 def _timed_before(before: Spending) -> list[Timed]:

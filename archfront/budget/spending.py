@@ -14,6 +14,8 @@ GOOD_STEPS = 2500
 """Steps after which a small network trained from scratch has learnt most of what it will learn."""
 GOOD_EPOCHS = (15, 60)
 """So many epochs a good training has at least, and at most."""
+FEW_STEPS = 400
+"""Data so small that this takes more epochs have more: the steps count there."""
 LONGEST = 3
 """A final is at most so many times as long as a good training: more brings nothing."""
 FINALS = (1, 8)
@@ -23,8 +25,9 @@ FINALS_SHARE = 0.55
 SHARE = (0.3, 0.7)
 """The part of the time that is kept for the finals, at least and at most."""
 REDUCTION = 3
-START_S = 12.0
-"""What workers take to start: processes that import, load data and meet a network for the first time."""
+START_S, START_ALONE_S = 12.0, 2.0
+"""What workers take to start, processes that import, load data and meet a network for the first time; and one that
+works in the search's own process."""
 END_S = 4.0
 """What is kept for the end: the last results are recorded, workers stop, the front is shown."""
 SUPERNET = 400
@@ -97,7 +100,7 @@ class Spending:
             said.append(f"  finals: {network} trained on, up to {_epochs(self.epochs)}, {duration(self.finals_s)}")
         if self.seconds * self.workers < SUPERNET * self.good_epochs * self.epoch_s:
             hours = SUPERNET * self.good_epochs * self.epoch_s / self.workers / 3600
-            said.append(f"  no supernet: with this data it would take a budget of {_hours(hours)} or more")
+            said.append(f"  no supernet: with this data it would take a budget of {duration(3600 * hours)} or more")
         if ends:
             end = time.strftime("%H:%M:%S", time.localtime(time.time() + self.seconds))
             said.append(f"  it will end at {end}; --plan shows this and stops, --set plan.finals=N changes it")
@@ -105,11 +108,18 @@ class Spending:
 
 
 def planned(
-    seconds: float, workers: int, timed: Sequence[Timed], steps: int, choices: Choices, known: int = 0
+    seconds: float,
+    workers: int,
+    timed: Sequence[Timed],
+    steps: int,
+    choices: Choices,
+    known: int = 0,
+    used: float = 0.0,
 ) -> Spending:
     """The plan for so many seconds of so many workers, whose trainings take as long as was timed.
 
-    `steps` is how many an epoch has, `known` how many networks are known to be good. Raises `WrongUse` where the
+    `steps` is how many an epoch has, `known` how many networks are known to be good, `used` how many of the seconds
+    are over. Raises `WrongUse` where the
     budget doesn't even hold an epoch of the fastest network.
     """
     if not timed:
@@ -117,15 +127,16 @@ def planned(
     tests = statistics.median(one.tests_s for one in timed)
     epoch = statistics.median(one.epoch_s for one in timed)
     fastest, slowest = min(one.epoch_s for one in timed), max(one.epoch_s for one in timed)
-    work = max(0.0, seconds - START_S - END_S) * workers
+    before = used + (START_S if workers > 1 else START_ALONE_S)
+    work = max(0.0, seconds - before - END_S) * workers
     if work < 2 * (fastest + tests):
-        least = (2 * (fastest + tests) + START_S + END_S) / 60
+        least = (2 * (fastest + tests) + before + END_S) / 60
         raise WrongUse(
             f"the budget of {duration(seconds)} doesn't hold two epochs of the fastest network tried, which take "
             f"{duration(2 * (fastest + tests))}; say --minutes {math.ceil(10 * 3 * least) / 10:g} or more, or make the "
             "data smaller (--set data.size=PIXELS, fewer files)"
         )
-    good = choices.epochs or min(max(math.ceil(GOOD_STEPS / max(1, steps)), GOOD_EPOCHS[0]), GOOD_EPOCHS[1])
+    good = choices.epochs or good_epochs(steps)
     trainings = work / (good * epoch + tests)
     finals, share = _finals(trainings, choices)
     rungs = _rungs(good, trainings, choices) if share < 1 else ()
@@ -143,9 +154,15 @@ def planned(
         rungs=rungs,
         candidates=candidates,
         finals=finals,
-        finals_s=share * (seconds - START_S - END_S) + END_S if finals else 0.0,
+        finals_s=share * (seconds - before - END_S) + END_S if finals else 0.0,
         known=known,
     )
+
+
+def good_epochs(steps: int) -> int:
+    """The epochs of a good training, of so many steps each."""
+    most = max(GOOD_EPOCHS[1], math.ceil(FEW_STEPS / steps))
+    return min(max(math.ceil(GOOD_STEPS / steps), GOOD_EPOCHS[0]), most)
 
 
 def _finals(trainings: float, choices: Choices) -> tuple[int, float]:
@@ -181,10 +198,6 @@ def _cost(rungs: Sequence[int], epoch: float, tests: float) -> list[float]:
 
 def _epochs(count: int) -> str:
     return "1 epoch" if count == 1 else f"{count} epochs"
-
-
-def _hours(hours: float) -> str:
-    return f"{hours:.1g} hours" if hours < 10 else f"{hours:.0f} hours"
 
 
 def duration(seconds: float) -> str:

@@ -35,6 +35,14 @@ def test_more_time_screens_more_and_finishes_more() -> None:
 def test_a_training_has_as_many_epochs_as_its_steps_need() -> None:
     assert spent(40, steps=20).good_epochs == 60 and spent(40, steps=1000).good_epochs == 15
     assert spent(40, epochs=9).good_epochs == 9
+    assert spent(40, steps=1).good_epochs == 400, "of tiny data"
+
+
+def test_what_is_over_of_the_budget_is_not_spent_again() -> None:
+    late = planned(600, 2, NETWORKS, 100, Choices(), used=300)
+    assert late.candidates < spent(10).candidates and late.finals_s < spent(10).finals_s
+    with pytest.raises(WrongUse, match="two epochs"):
+        planned(600, 2, NETWORKS, 100, Choices(), used=590)
 
 
 def test_what_the_user_decides_stands() -> None:
@@ -47,7 +55,7 @@ def test_what_the_user_decides_stands() -> None:
 
 def test_a_budget_that_is_too_small_is_refused_with_one_that_would_do() -> None:
     with pytest.raises(WrongUse, match=r"doesn't hold two epochs .* say --minutes [\d.]+ or more") as raised:
-        spent(0.3, workers=1)
+        spent(0.15, workers=1)
     enough = float(str(raised.value).partition("--minutes ")[2].split()[0])
     assert spent(enough, workers=1).candidates >= 1
     with pytest.raises(WrongUse, match="none of the networks"):
