@@ -186,6 +186,7 @@ class Search:
 
     def _work(self, writer: StudyWriter) -> None:
         self._restore(writer)
+        self.progress.enter("")
         writer.event("search", "started")
         for device in filter(None, (evaluator.device() for evaluator in self.evaluators.values())):
             writer.device(*device)

@@ -10,6 +10,9 @@ NOTICES = "activities"
 """The folder, below a study's, in which workers of other processes say what they are doing."""
 
 
+STARTING = "starting"
+
+
 @dataclass(frozen=True)
 class Activity:
     """What one worker does: what its evaluator is `doing`, with which candidate, since how many seconds.
@@ -80,11 +83,11 @@ class Notice:
             return  # a full disk or a folder that isn't shared must not fail an evaluation for want of a word
 
     def read(self) -> str:
-        """What was said last; empty where nothing was."""
+        """What was said last; where nothing was yet, the worker is only starting."""
         try:
             return self._path.read_text(encoding="utf-8")[:200]
         except OSError:
-            return ""
+            return STARTING
 
     def remove(self) -> None:
         """Take the file away, when the job is done."""

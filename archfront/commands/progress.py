@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from archfront.commands.printing import duration, figure, front_table
-from archfront.contracts import Objective, meaning, plural
+from archfront.contracts import Objective, plural
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -154,7 +154,7 @@ def _best(progress: "Progress", objective: Objective) -> str:
 
 def further(objectives: Sequence[Objective]) -> list[str]:
     """What a front's table shows beside the objectives: the size, and what is sought, on test data."""
-    return ["params", *(f"test_{o.metric}" for o in objectives if meaning(f"test_{o.metric}"))]
+    return ["params", *(f"test_{objective.metric}" for objective in objectives)]
 
 
 def doing(progress: "Progress") -> list[str]:

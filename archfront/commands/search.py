@@ -206,11 +206,17 @@ def run_study(settings: "Settings", as_json: bool) -> None:
     from archfront import run
     from archfront.commands.progress import listener
     from archfront.search import NoneSucceeded
+    from archfront.used_up import used_up
 
-    # The user's minutes began with the command, before anything was imported.
-    order = replace(settings.order(), begun=time.monotonic() - _age())
-    with listener(order, quiet=as_json) as show:
-        study, progress = run.search(order, show)
+    known = known_study(settings.db, settings.study_name)
+    ended = used_up(known, settings) if known is not None else None
+    if known is not None and ended is not None:
+        study, progress = known, ended
+    else:
+        # The user's minutes began with the command, before anything was imported.
+        order = replace(settings.order(), begun=time.monotonic() - _age())
+        with listener(order, quiet=as_json) as show:
+            study, progress = run.search(order, show)
     if as_json:
         print_json(_summary(study, progress))
     else:

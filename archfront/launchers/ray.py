@@ -1,17 +1,19 @@
 """The Ray launcher: a pool of actors per resource that live through many evaluations."""
 
 import json
+import shutil
 import socket
 import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from archfront.contracts import Evaluation, Proposal, Status, WrongUse
 from archfront.launchers.base import LAUNCHERS, Done, Job, Launcher
 from archfront.plan import Experiment, Plan
-from archfront.watching import Activity, Notice
+from archfront.watching import NOTICES, Activity, Notice
 
 TRIES = 3
 """How often a job is given out before the deaths of its workers are its recorded outcome."""
@@ -26,8 +28,12 @@ class Worker:
         self._experiment = Experiment(Plan.from_json(plan))
 
     def work(self, job: int, evaluator: str, architecture: str, ask: dict[str, Any], **terms: Any) -> dict[str, Any]:
-        proposal = Proposal(self._experiment.space.from_json(json.loads(architecture)), **ask)
         say = Notice(self._experiment.plan.folder, job, evaluator)
+        if "data" not in vars(self._experiment) and self._experiment.plan.data:
+            say("reading the data")
+            _ = self._experiment.data  # kept from now on
+        say("")
+        proposal = Proposal(self._experiment.space.from_json(json.loads(architecture)), **ask)
         return self._experiment.work(evaluator, proposal, **terms, say=say).to_json()
 
 
@@ -173,6 +179,7 @@ class RayLauncher(Launcher):
         for pool in self._pools.values():
             for actor in pool.actors:
                 self._ray.kill(actor)
+        shutil.rmtree(Path(self.plan.folder) / NOTICES, ignore_errors=True)
         if self._started:
             self._ray.shutdown()
 

@@ -14,6 +14,7 @@ from archfront.commands import progress as shown
 from archfront.commands.progress import Lines, share, status, stopping
 from archfront.search import Budget, Progress
 from archfront.watching import Activity, Notice
+from tests.commands.conftest import table_search
 
 WATCHED = Path(__file__).resolve().parents[1] / "search" / "watched.py"
 
@@ -102,5 +103,26 @@ def test_a_notice_never_fails_an_evaluation(tmp_path: Path) -> None:
     notice("epoch 2 of 2")
     assert Notice(tmp_path, 3, "training").read() == "epoch 2 of 2"
     notice.remove()
-    assert notice.read() == "" and not list((tmp_path / "activities").iterdir())
+    assert notice.read() == "starting" and not list((tmp_path / "activities").iterdir())
     Notice(tmp_path / "nowhere", 3, "training")("unheard")
+
+
+@pytest.mark.parametrize("further", [[], ["--workers", "2"]])
+def test_nothing_to_do_is_told_from_the_study_alone(
+    further: list[str], archfront: Any, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["search", *table_search(table), "--study", "small", "--evaluations", 12]
+    before = archfront(*words, "--json").json
+    monkeypatch.setattr("archfront.run.search", lambda *_: pytest.fail("a search was started"))
+    again = archfront(*words, *further, "--json")
+    assert again.code == 0 and again.json["ended"] == "the budget of evaluations is used up"
+    assert again.json["front"] == before["front"] and again.json["evaluations_in_this_run"] == 0
+
+
+def test_another_plan_or_budget_is_not_taken_for_nothing_to_do(archfront: Any, table: Path) -> None:
+    words = ["search", *table_search(table), "--study", "small"]
+    archfront(*words, "--evaluations", 12)
+    other = archfront("search", "--study", "small", "--objective", "score:max", "--evaluations", 12)
+    assert other.code == 2 and "was started with objectives" in other.error
+    more = archfront(*words, "--evaluations", 14, "--json").json
+    assert more["evaluations_in_this_run"] == 2
