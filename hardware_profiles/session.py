@@ -82,7 +82,7 @@ class Session:
         self.profile, self.timer, self.effort = profile, timer, effort
         self.reference = reference_file(timer.runtime)
         self.slices: list[Slice] = []
-        self.exclusive_s = 0.0
+        self.exclusive_s = self._waited_s = 0.0
         self._level = level_of(self.reference, profile)
         request = {
             "do": "load",
@@ -115,8 +115,10 @@ class Session:
         if self.slices and seconds < SHORTEST_S:
             return False
         limit = self.left_s if self.slices else max(self.left_s, SEARCH_S)
+        asked = time.monotonic()
         with quiet.measurement():
             start = time.monotonic()
+            self._waited_s = start - asked
             try:
                 reply = self.timer.ask({"do": "slice", "seconds": seconds}, limit)
             except TimingTimedOut:
@@ -152,9 +154,8 @@ class Session:
                     return found, stopped
                 due += max(1, due // 4)
             # While this one waited for its turn, others went on: that was a pause, too.
-            waited = time.monotonic() - before
-            before = time.monotonic() + max(LEAST_PAUSE_S, shortest * len(self.slices) - waited)
-            time.sleep(max(0.0, before - time.monotonic()))
+            time.sleep(max(LEAST_PAUSE_S, shortest * len(self.slices) - self._waited_s))
+            before = time.monotonic()
         found = self.estimate()
         return found, "never quiet" if found.corrected else "cap"
 

@@ -180,9 +180,9 @@ def test_trainers_go_on_between_slices_and_not_within(
         return reply
 
     monkeypatch.setattr(Timer, "ask", noted)
-    # A level that the host never reaches, so that all the time is taken; no pauses but the least.
+    # A level that the host never reaches, so that all the time is taken.
     monkeypatch.setattr(session, "level_of", lambda *_: 1.0)
-    host = Profile("host", patience_s=1.2, pauses_s=())
+    host = Profile("host", patience_s=1.2, pauses_s=(2.0,))
     command = [sys.executable, "-c", TRAINER, str(tmp_path / "steps")]
     trainer = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)})
     try:
