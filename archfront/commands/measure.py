@@ -32,6 +32,7 @@ def measure(
     how = found.provenance
     shape = "×".join(map(str, how.input_shape))
     runs = found.summary
+    threads = "thread" if how.threads == 1 else "threads"
     tenth, most = f"a tenth took up to {figure(runs.p10)} ms", f"nine tenths up to {figure(runs.p90)}"
     spread = f"{tenth}, half up to {figure(runs.p50)}, {most}"
     interval = f"95 % interval {figure(found.low)} to {figure(found.high)}"
@@ -46,7 +47,7 @@ def measure(
         ["latency", latency],
         ["runs", timed],
         ["peak memory", f"{figure(found.peak_memory_mb)} MB"],
-        ["device", f"{how.device}, {how.threads} threads, batch {how.batch}, input {shape}"],
+        ["device", f"{how.device}, {how.threads} {threads}, batch {how.batch}, input {shape}"],
         ["runtime", f"{how.runtime} {how.runtime_version}, {how.precision}"],
         ["protocol", how.protocol],
         ["effort", f"{held}; {STOPPED[found.stopped]} after {duration(found.seconds)}"],
