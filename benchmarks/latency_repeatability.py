@@ -101,7 +101,7 @@ def against_trainers(files: dict[str, Path], host: Profile, repeats: int, beside
     """Measure all networks, round after round, beside so many trainings, and print a table."""
     rounds: dict[str, list[Repeat]] = {}
     with Timer(host) as timer:
-        truths = [one_repeat(name, path, host, timer, "final") for name, path in files.items()]
+        truths = [told(one_repeat(name, path, host, timer, "final")) for name, path in files.items()]
         for count in beside:
             with trainers(count):
                 rounds[f"{count} trainings"] = [

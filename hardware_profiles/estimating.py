@@ -45,6 +45,12 @@ FLOOR, LOUD_FLOOR = 0.02, 0.05
 
 Neighbours take memory bandwidth and cache that the small reference doesn't miss.
 """
+OTHERS_FLOOR, WIDEST_FLOOR = 0.01, 0.25
+"""What each other thread of this host that wants to run adds to it, and the most that comes together.
+
+Beside 15 to 20 of them on two cores, figures of networks with much memory, taken minutes apart, scattered by 12 %
+(standard deviation) although every one was of rounds in which the reference was quiet, and hardly within one.
+"""
 BLOCKS = 20
 DRAWS = 200
 
@@ -56,10 +62,12 @@ class Slice:
     """What was timed in one go: `rounds` (rounds × runs, in ns), and the reference before, between and after them.
 
     A run that was interrupted has its CPU time, negative. There is one reference time more than there are rounds.
+    `others` is how many other threads of the host wanted to run meanwhile.
     """
 
     rounds: Array
     references: Array
+    others: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,7 @@ def estimate(slices: Sequence[Slice], level: float | None) -> Estimate:
         groups = [_blocks(one, blocks_each) for one in counted]
         found = _interval(groups, lambda blocks, _: percentile(numpy.concatenate(blocks)))
         samples = numpy.concatenate([one.ravel() for one in counted])
-        return _estimate(found, False, count / rounds, level, samples)
+        return _estimate(found, False, count / rounds, level, samples, slices)
     # Without a clean round, runs have their CPU times.
     usable = (
         clean if sum(int(one.sum()) for one in clean) >= QUIET_ROUNDS else [numpy.full(len(o), True) for o in clean]
@@ -104,14 +112,20 @@ def estimate(slices: Sequence[Slice], level: float | None) -> Estimate:
     ]
     found = _interval([_blocks(one, blocks_each) for one in counted], _at_quiet_speed)
     samples = numpy.concatenate([one[:, 2:].ravel() for one in counted])
-    return _estimate(found, True, count / rounds, level, samples)
+    return _estimate(found, True, count / rounds, level, samples, slices)
 
 
 def _estimate(
-    found: tuple[float, float, float], corrected: bool, quiet_share: float, level: float, samples: Array
+    found: tuple[float, float, float],
+    corrected: bool,
+    quiet_share: float,
+    level: float,
+    samples: Array,
+    slices: Sequence[Slice],
 ) -> Estimate:
     headline, low, high = found
-    floor = FLOOR + (1 - quiet_share) * (LOUD_FLOOR - FLOOR)
+    others = sum(one.others for one in slices) / len(slices)
+    floor = min(WIDEST_FLOOR, FLOOR + (1 - quiet_share) * (LOUD_FLOOR - FLOOR) + others * OTHERS_FLOOR)
     least = min(low, headline * (1 - floor)), max(high, headline * (1 + floor))
     return Estimate(headline, *least, corrected, quiet_share, (high - low) / headline, level, samples)
 

@@ -127,7 +127,7 @@ class Session:
                 return False
             finally:
                 self.exclusive_s += time.monotonic() - start
-        self.slices.append(Slice(numpy.array(reply["rounds"]), numpy.array(reply["references"])))
+        self.slices.append(Slice(numpy.array(reply["rounds"]), numpy.array(reply["references"]), reply["others"]))
         return True
 
     def estimate(self) -> Estimate:

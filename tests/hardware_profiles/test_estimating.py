@@ -88,6 +88,16 @@ def test_slices_that_differ_widen_the_interval() -> None:
     assert estimating.estimate(apart, LEVEL).spread > 0.03
 
 
+def test_other_threads_that_want_to_run_widen_the_interval() -> None:
+    rng = numpy.random.default_rng(9)
+    alone = [Slice(*host(rng, numpy.zeros(40, bool), 250_000.0, 1.0)) for _ in range(3)]
+    widths = []
+    for others in (0.0, 10.0, 500.0):
+        found = estimating.estimate([Slice(s.rounds, s.references, others) for s in alone], LEVEL)
+        widths.append((found.high - found.low) / found.headline / 2)
+    assert widths == pytest.approx([0.02, 0.12, 0.25], abs=0.002)
+
+
 def power_law(rng: numpy.random.Generator, power: float, slowdowns: numpy.ndarray) -> Slice:
     """Rounds of a network that takes 250 µs when quiet, and the reference's slowdown to a power otherwise."""
     noise = 1 + 0.04 * rng.random((len(slowdowns), 8))

@@ -60,7 +60,8 @@ class Device:
         self.clock.sleep(takes)
         count = max(1, int(takes / max(0.005, self.run_s)))
         rounds = self.slowdown * self.run_s * 1e9 * (1 + 0.05 * self.rng.random((count, 2)))
-        return {"rounds": rounds.tolist(), "references": [LEVEL * self.slowdown] * (count + 1), "seconds": takes}
+        references = [LEVEL * self.slowdown] * (count + 1)
+        return {"rounds": rounds.tolist(), "references": references, "seconds": takes, "others": 0.0}
 
 
 @pytest.fixture
