@@ -32,7 +32,7 @@ import numpy
 
 from hardware_profiles import profile, quiet
 from hardware_profiles.device_profile import Profile
-from hardware_profiles.estimating import TOLERANCE, Estimate, Slice, estimate
+from hardware_profiles.estimating import TOLERANCE, Estimate, percentile
 from hardware_profiles.measuring import Timer, measure_file, runtime_of
 from hardware_profiles.reference import level_of, reference_file
 from hardware_profiles.session import Session, effort_of
@@ -67,7 +67,7 @@ class Repeat:
     found: Estimate
     exclusive_s: float
     wall_s: float
-    slices: tuple[Slice, ...]
+    slices: int
 
 
 def main() -> None:
@@ -119,7 +119,7 @@ def told(repeat: Repeat) -> Repeat:
     found = repeat.found
     print(
         f"{repeat.network}: {found.headline / 1e6:.4f} ms ({found.low / 1e6:.4f} to {found.high / 1e6:.4f})"
-        f"{' predicted' if found.corrected else ''}, {found.quiet_share:.0%} quiet, {len(repeat.slices)} slices, "
+        f"{' predicted' if found.corrected else ''}, {found.quiet_share:.0%} quiet, {repeat.slices} slices, "
         f"{repeat.exclusive_s:.1f} s of {repeat.wall_s:.1f} s, load {os.getloadavg()[0]:.1f}",
         flush=True,
     )
@@ -153,14 +153,16 @@ def one_repeat(name: str, path: Path, host: Profile, timer: Timer, effort: str) 
         found, _ = session.run()
     finally:
         session.close()
-    return Repeat(name, found, session.exclusive_s, time.monotonic() - start, tuple(session.slices))
+    return Repeat(name, found, session.exclusive_s, time.monotonic() - start, len(session.slices))
 
 
 def quiet_latency(repeats: list[Repeat], name: str) -> float:
-    """What all slices of a network come to, in ns."""
-    mine = [one for one in repeats if one.network == name]
-    level = min(one.found.level for one in mine)
-    return estimate([piece for one in mine for piece in one.slices], level).headline
+    """The figure of all quiet runs of a network together, in ns; of all its figures the median where none was quiet."""
+    mine = [one.found for one in repeats if one.network == name]
+    quiet_runs = [one.samples for one in mine if not one.corrected]
+    if not quiet_runs:
+        return statistics.median(one.headline for one in mine)
+    return percentile(numpy.concatenate(quiet_runs))
 
 
 def print_table(rounds: dict[str, list[Repeat]], truth: dict[str, float]) -> None:
