@@ -158,8 +158,8 @@ def _script(card: dict[str, Any]) -> list[str]:
         return []
     return [
         "",
-        f"`python {SCRIPT} PHOTO...` says what is seen in files; it needs onnxruntime, numpy and pillow. So does",
-        "`archfront predict FOLDER PHOTO...` for this folder.",
+        f"`python {SCRIPT} PHOTO...` says what is seen in files, and needs onnxruntime, numpy and pillow only; so says "
+        "`archfront predict FOLDER PHOTO...`.",
     ]
 
 

@@ -30,13 +30,13 @@ def test_raw_pixels_become_probabilities(subject: Subject, tmp_path: Path) -> No
     assert raw.dtype == torch.uint8
     session = onnxruntime.InferenceSession(str(tmp_path / "out" / "pipeline.onnx"))
     assert session.get_inputs()[0].type == "tensor(uint8)"
-    [found] = session.run(None, {"inputs": raw.numpy()})
+    [found] = session.run(None, {"inputs": np.repeat(raw.numpy(), 3, axis=1).transpose(0, 2, 3, 1)})
     with torch.no_grad():
         wanted = subject.model((raw.float() / 255 - data.preparation.mean) / data.preparation.std).softmax(1)
     np.testing.assert_allclose(found, wanted.numpy(), atol=1e-5)
     np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)
     usage = result.card["usage"]["pipeline"]
-    assert "uint8 (batch, 1, 8, 8)" in usage and "probabilities" in usage
+    assert "uint8 RGB (batch, height, width, 3), pictures of any size" in usage and "probabilities" in usage
 
 
 def test_without_the_data_there_is_no_pipeline(subject: Subject, tmp_path: Path) -> None:
