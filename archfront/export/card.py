@@ -147,7 +147,7 @@ def _pictures(said: dict[str, Any]) -> str:
     height, width = said["size"]
     return (
         f"Pictures, 8 bits a channel, are turned {said['orientation']}, made {said['channel_order']}, scaled "
-        f"({said['resize']}) to cover {height}×{width} (height × width), cropped in the {said['crop']}, then prepared "
+        f"({said['resize']}) to {height}×{width} (height × width), cropped in the {said['crop']}, then prepared "
         f"as above and laid out {said['layout']}. `pipeline` does all of it but the turning."
     )
 

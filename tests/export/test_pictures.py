@@ -81,7 +81,7 @@ def test_files_say_their_classes_and_what_was_done_to_pictures(subject: Subject,
     assert known["size"] == [20, 20] and known["channel_order"] == "RGB" and known["layout"] == "NCHW"
     assert subject.data_set is not None
     np.testing.assert_allclose(known["mean"], subject.data_set.preparation.mean)
-    assert "cover 20×20" in (folder / "card.md").read_text()
+    assert "to 20×20 (height × width)" in (folder / "card.md").read_text()
     Pt2().write(subject, tmp_path)
     extra = {"classes": "", "preprocessing": ""}
     torch.export.load(tmp_path / "model.pt2", extra_files=extra)
@@ -154,7 +154,7 @@ def test_bundles_that_are_none(
 def test_another_way_of_scaling_is_refused() -> None:
     for shape in ((3, 24, 24), (1, 20, 32)):
         model = scaling(shape, 20, 10)
-        pictures = [photo(1, 200, 90), photo(2, 31, 77)]
+        pictures = [photo(1, 200, 90), photo(2, 31, 77), photo(3, 28, 300)]
         assert "scaled as by Pillow" in check_scaling(model, pictures, shape)
         [resize] = [node for node in model.graph.node if node.op_type == "Resize"]
         next(attribute for attribute in resize.attribute if attribute.name == "antialias").i = 0

@@ -9,16 +9,14 @@ import torch
 
 from archfront.export import ExportRefused, Subject, export_model
 from evaluators.datasets import load
-from search_spaces.building import build
-from search_spaces.spaces import get_space
+from tests.export.networks import space_subject, subject_of
 
 
 @pytest.fixture(scope="module")
 def subject() -> Subject:
     data = load("digits")
-    architecture = get_space("hybrid", data.inputs, data.train.size).sample(3)
-    state = build(architecture, data.inputs, data.outputs, seed=1).state_dict()
-    return Subject(architecture, state, data.inputs, data.outputs, classes=data.classes, data_set=data)
+    architecture = space_subject("cell201").architecture
+    return subject_of(architecture, data.inputs, data.outputs, classes=data.classes, data_set=data)
 
 
 def test_raw_pixels_become_probabilities(subject: Subject, tmp_path: Path) -> None:
