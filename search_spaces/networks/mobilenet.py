@@ -82,7 +82,7 @@ def mobilenetv3s(inputs: tuple[int, ...]) -> Network:
     first = repeat(integers(0, 1), _block(InvertedBottleneck(**fields, divisor=8)))
     head = PointwiseHead(
         one_of(0, *sorted({*widths(576).options, *widths(960).options})),
-        one_of(0, 512, 1024, 1280),  # type: ignore[attr-defined]
+        one_of(0, 512, 1024, 1280),
     )
     blocks: Any = repeat(integers(0, 3), _block(InvertedBottleneck(**fields, divisor=8)))
     return _made(inputs, one_of(8, 16, 24), first, [(w, fields, blocks, s) for w, s in rows], activation, head)
@@ -119,7 +119,7 @@ def _ready(
     found = []
     for kernel, channels, begin, expansions, strided, attention, acts in rows:
         fields = {"kernel": kernel, "expansion": begin, "activation": acts, "channel_attention": attention}
-        mixers = [InvertedBottleneck(**{**fields, "expansion": more}, divisor=8) for more in expansions]  # type: ignore[arg-type]
+        mixers = [InvertedBottleneck(**{**fields, "expansion": more}, divisor=8) for more in expansions]
         found.append((scaled([channels], width)[0], fields, tuple(map(_block, mixers)), strided))
     return _made(inputs, stem, first, found, activation, head)
 

@@ -42,7 +42,7 @@ def scaled(channels: Sequence[int], multiplier: float, divisor: int = 8) -> tupl
     return tuple(rounded(count * multiplier, divisor) for count in channels)
 
 
-def widths(*channels: int, divisor: int = 8) -> int:
+def widths(*channels: int, divisor: int = 8) -> Any:
     """A hole for all multiples of these widths by `MULTIPLIERS`."""
     return one_of(*sorted({width for factor in MULTIPLIERS for width in scaled(channels, factor, divisor)}))
 
@@ -51,7 +51,8 @@ def times(count: Any, block: Any) -> Any:
     """So many equal blocks, of which a hole may stand for the count; a tuple of blocks as it is."""
     if isinstance(block, tuple | Repeat):
         return block
-    return repeat(count, block, shared=True) if isinstance(count, OneOf) else (block,) * count
+    hole: Any = count
+    return repeat(hole, block, shared=True) if isinstance(count, OneOf) else (block,) * count
 
 
 def staged(stem: Any, first: tuple[Any, Any, Any], begun: Iterable[Begun], head: Any) -> Network:

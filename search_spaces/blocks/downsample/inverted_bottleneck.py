@@ -22,7 +22,8 @@ from search_spaces.site import Shape, Site
 class InvertedBottleneckDownsample(Part):
     """1x1 to `expansion` times the channels, depthwise convolution of the stride, 1x1 to the width without activation.
 
-    `stride` 1 changes the channels alone, and has a shortcut where they stay the same. The rest is as in the token mixer of this name.
+    `stride` 1 changes the channels alone, and has a shortcut where they stay the same. The rest is as
+    in the token mixer of this name.
     """
 
     kernel: int = size("kernel", default=3, grows=True)

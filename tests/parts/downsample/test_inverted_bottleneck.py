@@ -21,7 +21,7 @@ class TestInvertedBottleneckDownsample(PartConformance):
     ]
 
     def reference(self, part, site, module, x):
-        """Wide, depthwise with the stride, attention, to the width, and no activation behind that; a shortcut where shapes stay."""
+        """Wide, depthwise with the stride, attention, to the width, and a shortcut where shapes stay."""
         wide = {4: 4 * site.channels, 1: 12, 2.3: 40, 3: 48}[part.expansion]
         layers, given = list(module), x
         long = 1 + (part.norm is not None)
