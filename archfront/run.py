@@ -8,6 +8,7 @@ from archfront.contracts import WrongUse
 from archfront.launchers.base import Launcher, find
 from archfront.plan import Experiment, Plan
 from archfront.search import Budget, Listener, Progress, Search
+from archfront.start import with_start
 from archfront.study import FINISHED, Database, Study, create_study
 from archfront.warm_start import begun_with
 from controllers.base import CONTROLLERS, Controller, create, doubts
@@ -40,6 +41,7 @@ class Order:
     launcher_settings: Mapping[str, Any] = field(default_factory=dict)
     ray_address: str | None = None
     warm_start: str = ""
+    start: str = ""
 
 
 def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progress]:
@@ -49,6 +51,7 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     launcher_class, launcher_settings = _launcher(order)
     plan = order.plan.qualified()
     database = _existing(order.url)
+    order, plan = with_start(order, plan, database)
     known = _known(database, order.study)
     folder = (database or Database.planned(order.url)).folder / order.study
     experiment = Experiment(replace(plan, folder=str(folder)))
