@@ -9,10 +9,10 @@ from search_spaces.spaces import SPACES
 from search_spaces.spaces.sizes import FEW
 from search_spaces.topologies import Timm
 
-SMALL = ("lcnet_035", "lcnet_050", "lcnet_075", "lcnet_100", "mobilenetv3_small_050", "mobilenetv3_small_075") + (
-    "mobilenetv3_small_100",
-    "mobilevit_xxs",
-    "efficientvit_b0",
+SMALL = (
+    *("lcnet_035", "lcnet_050", "lcnet_075", "lcnet_100"),
+    *("mobilenetv3_small_050", "mobilenetv3_small_075", "mobilenetv3_small_100"),
+    *("mobilevit_xxs", "efficientvit_b0"),
 )
 """Those of fewer than 3 million weights whose first convolution can keep the resolution."""
 SCALED = (

@@ -156,7 +156,7 @@ def test_what_has_no_weights_is_said_before_the_search(
     evaluator = create("training", given)
     evaluator.prepare(Context(tmp_path, inputs=digits.inputs, outputs=10, data=digits))
     space = Space(one_of(Timm(one_of("lcnet_035", "test_resnet")), NETWORK))
-    with pytest.raises(WrongUse, match="lcnet_035.*put lcnet_035.safetensors into a folder") as caught:
+    with pytest.raises(WrongUse, match=r"lcnet_035.*put lcnet_035\.safetensors into a folder") as caught:
         evaluator.look_over(space)
     assert "\n" not in str(caught.value)
     with pytest.raises(WrongUse, match="no networks of timm"):
