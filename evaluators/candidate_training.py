@@ -211,6 +211,7 @@ class Training:
         """
         folder, stem = self.context.folder, f"{self.proposal.digest}-{epochs}{suffix(self.number)}"
         about = {**self.identity, "epochs": epochs, "architecture": canonical.to_json(self.proposal.architecture)}
+        about["classes"] = list(self.dataset.classes)
         found: list[Artifact] = []
         weights = self.model.state_dict() if self.averaged is None else self.averaged.tensors
         if epochs < self.recipe.epochs:
