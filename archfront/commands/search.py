@@ -14,7 +14,7 @@ from archfront.commands.printing import (
     DatabaseUrl,
     duration,
     figure,
-    front_table,
+    fitting_front,
     point_json,
     print_json,
     print_table,
@@ -228,7 +228,7 @@ def _conclude(study: "Study", progress: "Progress", db: str) -> None:
 
     front = study.front()
     if front:
-        print_table(front_table(front, study.objectives, further(study.objectives)))
+        print_table(fitting_front(front, study.objectives, further(study.objectives))[0])
         typer.echo()
     typer.echo(
         f"ended: {progress.ended}; {plural(progress.done_here, 'evaluation')} in {duration(progress.seconds)}; "
