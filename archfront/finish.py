@@ -100,9 +100,7 @@ class _Work:
         plan = settings_from(settings_of(study), f"the study '{study.name}'").order().plan
         if ".py:" in study.space:
             load_file_of_parts(study.space.rpartition(":")[0], "space")
-        self.experiment = Experiment(replace(plan.qualified(), folder=str(study.folder)))
-        if data is not None:
-            self.experiment.__dict__["data"] = data
+        self.experiment = Experiment(replace(plan.qualified(), folder=str(study.folder)), data)
         if study.identity < IDENTITY:
             space = self.experiment.space
             writer.respell(

@@ -1,10 +1,14 @@
 """Starting a search, or going on with one: from a plan to a study, a controller, a launcher and the loop."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from archfront.about import about, found, recipe_of
+from archfront.budget.planning import wanted, with_spending
+from archfront.budget.spending import Spending
+from archfront.budget.timetable import Timetable
 from archfront.contracts import WrongUse, plural
 from archfront.launchers.base import Launcher, find
 from archfront.plan import Experiment, Plan
@@ -41,13 +45,16 @@ class Order:
     launcher_settings: Mapping[str, Any] = field(default_factory=dict)
     ray_address: str | None = None
     warm_start: str = ""
+    choices: Mapping[str, Any] = field(default_factory=dict)
+    """What was decided of the plan for a budget of time (`archfront.budget`), or whether there is to be one: `on`."""
+    begun: float = field(default_factory=time.monotonic, compare=False)
 
 
 def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progress]:
     """Run the search that was ordered; a study of that name goes on. Raises `WrongUse` before anything is written."""
     if order.budget.evaluations is None and order.budget.minutes is None:
         raise WrongUse("a search needs a budget: --evaluations N, --minutes M, or both")
-    progress = Progress(order.budget)
+    progress = Progress(budget=order.budget, began=order.begun, started=order.begun)
     at = _stages(progress, listener)
     at(f"reading the data '{order.plan.data}'" if order.plan.data else "getting ready")
     launcher_class, launcher_settings = _launcher(order)
@@ -56,6 +63,11 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     known = _known(database, order.study)
     folder = (database or Database.planned(order.url)).folder / order.study
     experiment = Experiment(replace(plan, folder=str(folder)))
+    spending = None
+    if wanted(order, known):
+        at("timing a few networks, to plan the budget")
+        order, spending = with_spending(order, experiment, known)
+        experiment = Experiment(replace(order.plan.qualified(), folder=str(folder)), experiment.data)
     plan = experiment.plan
     if not plan.objectives:
         raise WrongUse("a search needs an objective; say, for example, --objective accuracy --objective latency_ms")
@@ -64,7 +76,7 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     experiment.check()
     controller.set_epochs(experiment.epochs)
     launcher_class.check(launcher_settings, experiment, controller)
-    settings = describe(order, experiment)
+    settings = {**describe(order, experiment), **({"spending": spending.to_json()} if spending else {})}
     if known is not None:
         _check_same(known, settings, experiment)
     study = known or _create(order, experiment, {**settings, **_begun_with(order, experiment, database)}, controller)
@@ -73,13 +85,24 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     folder.mkdir(parents=True, exist_ok=True)
     progress.found, progress.notes = found(experiment), notes(order, controller)
     progress.about = about(experiment, order.workers, launcher_name(order))
+    if spending is not None:
+        progress.about += spending.lines()
     at(f"starting {plural(order.workers, 'worker')}")
     with launcher_class(plan, order.workers, experiment, **launcher_settings) as launcher:
         evaluators, graded = experiment.evaluators, experiment.graded
+        table = Timetable(spending, order.begun) if spending else None
         search = Search(
-            study, experiment.space, controller, evaluators, launcher, order.budget, listener, graded, progress
+            study, experiment.space, controller, evaluators, launcher, order.budget, listener, graded, progress, table
         )
         return study, search.run()
+
+
+def plan_for(order: Order) -> Spending:
+    """What the budget would be spent on, without a search; raises `WrongUse` where there is nothing to plan."""
+    known = _known(_existing(order.url), order.study)
+    if not wanted(replace(order, choices={**order.choices, "on": True}), known):
+        raise WrongUse(f"the study '{order.study}' was started without a plan; another --study gets one")
+    return with_spending(order, Experiment(order.plan.qualified()), known)[1]
 
 
 def _stages(progress: Progress, listener: Listener | None) -> Callable[[str], None]:

@@ -132,6 +132,10 @@ class Controller(ABC):
             self._remember(proposal)
         self.tell(evaluations)
 
+    def take(self, proposal: Proposal) -> None:
+        """Count a proposal that somebody else made of a candidate of this one, as of the finals, among its own."""
+        self._remember(proposal)
+
     def _remember(self, proposal: Proposal) -> None:
         self._asked += 1
         self._architectures[proposal.digest] = proposal.architecture

@@ -40,10 +40,11 @@ class LatencyEvaluator(Evaluator):
         self._timer.start()
 
     def evaluate(self, proposal: Proposal, context: Context) -> Evaluation:
-        """The architecture's latency; weights are random, as they don't matter to it."""
+        """The architecture's latency, measured longer for the finals; weights are random, as they don't matter."""
         from search_spaces.building import build
         from search_spaces.deployment import deployed
 
         model = deployed(build(proposal.architecture, context.inputs, context.outputs, seed=context.seed))
-        found = measure(model, context.inputs, self.profile, self._timer, context.timeout_s)
+        effort = "final" if context.final else "search"
+        found = measure(model, context.inputs, self.profile, self._timer, context.timeout_s, effort)
         return Evaluation(proposal, Status.OK, metrics=found.metrics())

@@ -183,6 +183,7 @@ def status(progress: "Progress") -> str:
     words = [
         f"{at}{left}: {progress.done}{of} evaluated",
         f"{progress.rate:.2g}/s",
+        *([progress.phase] if progress.phase else []),
         f"{at_work} running",
         f"front of {len(progress.front)}",
     ]

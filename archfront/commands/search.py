@@ -4,6 +4,8 @@ import os
 import shlex
 import shutil
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -74,6 +76,7 @@ SearchRecipe = Annotated[
     ),
 ]
 Epochs = Annotated[int | None, typer.Option(help="Epochs of each training.")]
+ShowPlan = Annotated[bool, typer.Option("--plan", help="Say what the budget would be spent on, and stop.")]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="Any setting of a study file: KEY=VALUE; repeat it.", metavar="KEY=VALUE"),
@@ -102,6 +105,7 @@ def search(
     search_recipe: SearchRecipe = None,
     warm_start: WarmStart = None,
     set_: Set = None,
+    plan: ShowPlan = False,
     db: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
@@ -125,7 +129,21 @@ def search(
         "warm_start": warm_start,
         "db": db,
     }
-    run_study(wanted(file, with_target(options, target), set_ or []), as_json)
+    settings = wanted(file, with_target(options, target), set_ or [])
+    if plan:
+        _show_plan(settings, as_json)
+    else:
+        run_study(settings, as_json)
+
+
+def _show_plan(settings: "Settings", as_json: bool) -> None:
+    from archfront.run import plan_for
+
+    spending = plan_for(settings.order())
+    if as_json:
+        print_json(spending.to_json())
+    else:
+        typer.echo("\n".join(spending.lines()))
 
 
 def with_target(options: dict[str, Any], target: str | None) -> dict[str, Any]:
@@ -195,7 +213,8 @@ def run_study(settings: "Settings", as_json: bool) -> None:
     if known is not None and ended is not None:
         study, progress = known, ended
     else:
-        order = settings.order()
+        # The user's minutes began with the command, before anything was imported.
+        order = replace(settings.order(), begun=time.monotonic() - _age())
         with listener(order, quiet=as_json) as show:
             study, progress = run.search(order, show)
     if as_json:
@@ -204,6 +223,13 @@ def run_study(settings: "Settings", as_json: bool) -> None:
         _conclude(study, progress, settings.db)
     if progress.failure:
         raise NoneSucceeded(progress.failure)
+
+
+def _age() -> float:
+    """Seconds since this process began."""
+    import psutil
+
+    return time.time() - psutil.Process().create_time()
 
 
 def _summary(study: "Study", progress: "Progress") -> dict[str, Any]:

@@ -24,7 +24,8 @@ class Job:
 
     `architecture` is the text of its JSON form, which is what travels. `checkpoint` is the path, relative to the
     study's folder, of the weights that the candidate left at a lower fidelity, `trained` the epochs of these,
-    `parents` are those of its parents'.
+    `parents` are those of its parents'. `until` is when the work is to be done, by the search's `time.monotonic()`;
+    `final`, that its figures are those to be handed over (see `Context`).
     """
 
     id: int
@@ -35,6 +36,13 @@ class Job:
     checkpoint: str | None = None
     parents: tuple[str, ...] = ()
     trained: int = 0
+    until: float | None = None
+    final: bool = False
+
+    def terms(self) -> dict[str, Any]:
+        """What `Experiment.work` is told besides the proposal, said when the work begins: plain values."""
+        left = None if self.until is None else max(0.0, self.until - time.monotonic())
+        return {"checkpoint": self.checkpoint, "parents": self.parents, "seconds": left, "final": self.final}
 
 
 @dataclass(frozen=True)

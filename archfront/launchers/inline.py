@@ -34,7 +34,7 @@ class InlineLauncher(Launcher):
         job = self._queue.popleft()
         self._detail, self._at = "", (job, time.monotonic())
         try:
-            done = self.experiment.work(job.evaluator, job.proposal, job.checkpoint, job.parents, self._say)
+            done = self.experiment.work(job.evaluator, job.proposal, **job.terms(), say=self._say)
         finally:
             self._at = None
         return [Done(job, done)]

@@ -27,14 +27,14 @@ class Worker:
     def __init__(self, plan: dict[str, Any]) -> None:
         self._experiment = Experiment(Plan.from_json(plan))
 
-    def work(self, job: int, evaluator: str, architecture: str, ask: dict[str, Any], **files: Any) -> dict[str, Any]:
+    def work(self, job: int, evaluator: str, architecture: str, ask: dict[str, Any], **terms: Any) -> dict[str, Any]:
         say = Notice(self._experiment.plan.folder, job, evaluator)
         if "data" not in vars(self._experiment) and self._experiment.plan.data:
             say("reading the data")
             _ = self._experiment.data  # kept from now on
         say("")
         proposal = Proposal(self._experiment.space.from_json(json.loads(architecture)), **ask)
-        return self._experiment.work(evaluator, proposal, **files, say=say).to_json()
+        return self._experiment.work(evaluator, proposal, **terms, say=say).to_json()
 
 
 @dataclass
@@ -123,8 +123,8 @@ class RayLauncher(Launcher):
                 actor, job = pool.free.popleft(), pool.waiting.popleft()
                 of = job.proposal
                 ask = {"digest": of.digest, "fidelity": of.fidelity, "number": of.number}
-                files = {"checkpoint": job.checkpoint, "parents": job.parents}
-                reference = pool.actors[actor].work.remote(job.id, job.evaluator, job.architecture, ask, **files)
+                asked = job.id, job.evaluator, job.architecture, ask
+                reference = pool.actors[actor].work.remote(*asked, **job.terms())
                 self._running[reference] = _Running(job, pool, actor, time.monotonic())
 
     def results(self, timeout_s: float) -> Sequence[Done]:

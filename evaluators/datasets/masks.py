@@ -10,8 +10,8 @@ from archfront.contracts import WrongUse
 from evaluators.datasets.archive import archive_of, names_of, pair_of
 from evaluators.datasets.arrays import DATASETS, Array, Arrays
 from evaluators.datasets.class_files import SPLITS, read_text, split_folders
-from evaluators.datasets.folder import ERRORS, fitted
 from evaluators.datasets.pictures import label_problems
+from evaluators.picture_files import ERRORS, fitted
 from evaluators.tasks import IGNORED, DensePrediction, MultiLabel
 
 MOST = 254
