@@ -34,8 +34,9 @@ def load(spec: str, seed: int = 0, validation: float = 0.2, memory_mb: float = M
 
     `digits`, `npz:PATH`, `folder:PATH`, `torchvision:NAME`, `text:PATH`, `audio:PATH`, `masks:PATH`, `csv:FILE`,
     `sklearn:NAME`, the path of such a file or folder alone, or `path/to/file.py:name`, where `name` gives `Arrays`, a
-    `DataSet`, or objects with `__len__` and `__getitem__` (as torch's data sets). `validation` is the share of the training examples that selection uses,
-    drawn class by class from `seed`; it is ignored where the source has its own. Pictures that take more than
+    `DataSet`, or objects with `__len__` and `__getitem__` (as torch's data sets). `validation` is the share of the
+    training examples that selection uses, drawn class by class from `seed`; it is ignored where the source has its own.
+    Pictures that take more than
     `memory_mb` MB as they are held (a byte for each value of uint8) are read from a file while training, where the
     source can do so. `settings` go to the source. Raises `WrongUse`, one line, for everything that would spoil a
     search.
