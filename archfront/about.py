@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from archfront.contracts import plural
 from archfront.plan import Experiment
 
 NOT_SAID = ("epochs", "batch_size")
@@ -47,7 +48,8 @@ def recipe_of(experiment: Experiment) -> Any:
 def training(recipe: Any, examples: int) -> str:
     """A recipe in one line: its length, then the fields that are not at their default."""
     steps = max(1, examples // recipe.batch_size)
-    words = [f"{recipe.epochs} epochs of {steps:,} steps of {min(recipe.batch_size, examples)}"]
+    batch = min(recipe.batch_size, examples)
+    words = [f"{plural(recipe.epochs, 'epoch')} of {plural(steps, 'step')} of {plural(batch, 'example')}"]
     words.append(f"{_named(recipe.optimizer)}, lr {recipe.lr:g}")
     for name, field in type(recipe).__dataclass_fields__.items():
         value = getattr(recipe, name)

@@ -86,7 +86,7 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     # From what the study keeps, so that it goes on with the same whatever has become of the file, or the other study.
     controller.begin_with(read(experiment.space, study.settings.get("warm_start_architectures") or []))
     folder.mkdir(parents=True, exist_ok=True)
-    progress.found, progress.notes = found(experiment), notes(order, controller)
+    progress.found, progress.notes = found(experiment), notes(order, controller, spending)
     progress.about = about(experiment, order.workers, launcher_name(order))
     if spending is not None:
         progress.about += spending.lines()
@@ -119,10 +119,11 @@ def _stages(progress: Progress, listener: Listener | None) -> Callable[[str], No
     return at
 
 
-def notes(order: Order, controller: Controller) -> list[str]:
+def notes(order: Order, controller: Controller, spending: Spending | None = None) -> list[str]:
     """What the user should know of how it is searched: what was picked and why, and settings that make no sense."""
     said = [controller.note] if controller.note else []
-    return said + doubts(controller, order.budget.evaluations)
+    expected = order.budget.evaluations or (spending.candidates if spending else None)
+    return said + doubts(controller, expected)
 
 
 def make_controller(order: Order, experiment: Experiment) -> Controller:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from archfront.commands.printing import duration, figure, front_table
+from archfront.commands.printing import duration, figure, fitting_front
 from archfront.contracts import Objective, plural
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def panel(progress: "Progress") -> "RenderableType":
 
     parts: list[RenderableType] = []
     if progress.front:
-        parts.append(front_table(progress.front[:ROWS], progress.objectives, further(progress.objectives)))
+        parts.append(fitting_front(progress.front[:ROWS], progress.objectives, further(progress.objectives))[0])
     if len(progress.front) > ROWS:
         parts.append(Text(f"… and {len(progress.front) - ROWS} more", style="dim"))
     parts.append(Text(status(progress), style="bold"))

@@ -16,7 +16,7 @@ from archfront.commands.printing import (
     DatabaseUrl,
     duration,
     figure,
-    front_table,
+    fitting_front,
     point_json,
     print_json,
     print_table,
@@ -269,10 +269,11 @@ def _conclude(study: "Study", progress: "Progress", db: str) -> None:
     from archfront.commands.progress import further
     from archfront.contracts import plural
     from archfront.study import DEFAULT_URL
+    from archfront.supernets.judging import judged
 
     front = study.front()
     if front:
-        print_table(front_table(front, study.objectives, further(study.objectives)))
+        print_table(fitting_front(front, study.objectives, further(study.objectives))[0])
         typer.echo()
     typer.echo(
         f"ended: {progress.ended}; {plural(progress.done_here, 'evaluation')} in {duration(progress.seconds)}; "
@@ -292,6 +293,9 @@ def _conclude(study: "Study", progress: "Progress", db: str) -> None:
     best = str(front[0].number)
     trained = any(artifact.kind == "weights" for artifact in study.candidate(best).artifacts)
     commands = [["show", study.name, best], ["report", study.name], ["dashboard"]]
+    # The figures are those that networks have within a supernet: its best are still to be trained.
+    if judged(study)[0]:
+        commands.insert(0, ["supernet", "finalists", study.name])
     for words in [["export", study.name, "--candidate", best], *commands] if trained else commands:
         typer.echo("  " + shlex.join([*program, *words, *where]))
     typer.echo(f"  {again} --minutes 10   # goes on")

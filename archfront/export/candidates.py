@@ -162,6 +162,8 @@ def _data(study: Study, notes: list[str]) -> "DataSet | None":
 
 def _described(settings: dict[str, Any], data: "DataSet | None") -> dict[str, Any]:
     known: dict[str, Any] = {"data": settings.get("data"), "sha256": settings.get("data_sha256")}
+    if settings.get("data_found"):
+        known["found out"] = "; ".join(settings["data_found"])
     if data is not None:
         known |= {
             "data": settings.get("data") or data.name,
