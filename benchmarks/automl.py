@@ -135,8 +135,7 @@ def run_all(given: argparse.Namespace) -> None:
         for order, record in zip(missing, pool.map(lambda order: run_one(order, given.to), missing), strict=True):
             print(_line(order, record), flush=True)
             if isinstance(record, dict):
-                with results.open("a") as file:
-                    file.write(json.dumps(record) + "\n")
+                append(results, record)
 
 
 KEYS = ("set", "minutes", "contender", "seed")
@@ -188,8 +187,7 @@ def measure_all(to: Path, records: Sequence[dict[str, Any]], rounds: int) -> Non
             if taken.count(digest) <= round:
                 row = {"sha256": digest, "host": host, **measured(network)}
                 taken.append(digest)
-                with file.open("a") as opened:
-                    opened.write(json.dumps(row) + "\n")
+                append(file, row)
         print(f"measured {len(networks)} networks, round {round + 1} of {rounds}", flush=True)
 
 
@@ -210,6 +208,14 @@ def report(to: Path, records: Sequence[dict[str, Any]], page: Path) -> None:
         page.parent.mkdir(parents=True, exist_ok=True)
         write_page(page, text, plot(found, page.with_suffix(".png")))
         print(f"\nwrote {page}")
+
+
+def append(file: Path, row: dict[str, Any]) -> None:
+    """Add a row to a file of JSON lines; a last line that was cut off ends before it."""
+    with file.open("a+b") as opened:
+        opened.seek(max(0, opened.seek(0, os.SEEK_END) - 1))
+        cut = opened.read(1) not in (b"", b"\n")
+        opened.write(b"\n" * cut + json.dumps(row).encode() + b"\n")
 
 
 def known(file: Path) -> list[dict[str, Any]]:
