@@ -60,7 +60,10 @@ class WrongUse(ValueError):
 
 
 class Status(StrEnum):
-    """How an evaluation ended; everything but `OK` is an outcome with a reason, never a crash of the search."""
+    """How an evaluation ended; everything but `OK` is an outcome with a reason, never a crash of the search.
+
+    `SKIPPED` is what wasn't trained, since by what is cheap to know it couldn't have been worth its time.
+    """
 
     OK = "ok"
     INFEASIBLE = "infeasible"
@@ -69,6 +72,7 @@ class Status(StrEnum):
     TIMED_OUT = "timed_out"
     UNSUPPORTED = "unsupported"
     FAILED = "failed"
+    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True)

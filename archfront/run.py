@@ -1,7 +1,7 @@
 """Starting a search, or going on with one: from a plan to a study, a controller, a launcher and the loop."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -66,10 +66,11 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     known = _known(database, order.study)
     folder = (database or Database.planned(order.url)).folder / order.study
     experiment = Experiment(replace(plan, folder=str(folder)))
-    spending = None
+    spending: Spending | None = None
+    good: list[Any] = []
     if wanted(order, known):
         at("timing a few networks, to plan the budget")
-        order, spending = with_spending(order, experiment, known)
+        order, spending, good = with_spending(order, experiment, known)
         experiment = Experiment(replace(order.plan.qualified(), folder=str(folder)), experiment.data)
     plan = experiment.plan
     if not plan.objectives:
@@ -82,7 +83,8 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     settings = {**describe(order, experiment), **({"spending": spending.to_json()} if spending else {})}
     if known is not None:
         _check_same(known, settings, experiment)
-    study = known or _create(order, experiment, {**settings, **_begun_with(order, experiment, database)}, controller)
+    begun = _begun_with(order, experiment, database, good)
+    study = known or _create(order, experiment, {**settings, **begun}, controller)
     # From what the study keeps, so that it goes on with the same whatever has become of the file, or the other study.
     controller.begin_with(read(experiment.space, study.settings.get("warm_start_architectures") or []))
     folder.mkdir(parents=True, exist_ok=True)
@@ -105,7 +107,7 @@ def plan_for(order: Order) -> Spending:
     known = _known(_existing(order.url), order.study)
     if not wanted(replace(order, choices={**order.choices, "on": True}), known):
         raise WrongUse(f"the study '{order.study}' was started without a plan; another --study gets one")
-    return with_spending(order, Experiment(order.plan.qualified()), known)[1]
+    return with_spending(order, Experiment(order.plan.qualified()), known).spending
 
 
 def _stages(progress: Progress, listener: Listener | None) -> Callable[[str], None]:
@@ -160,11 +162,14 @@ def describe(order: Order, experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def _begun_with(order: Order, experiment: Experiment, database: Database | None) -> dict[str, Any]:
-    """What the study keeps of its warm start: the architectures, as JSON values."""
-    if not order.warm_start:
+def _begun_with(
+    order: Order, experiment: Experiment, database: Database | None, good: Sequence[Any] = ()
+) -> dict[str, Any]:
+    """What the study keeps of its warm start: the architectures, as JSON values, then those `good` ones by the plan."""
+    found = begun_with(order.warm_start, experiment, order.study, database) if order.warm_start else []
+    found += [architecture for architecture in good if architecture not in found]
+    if not found:
         return {}
-    found = begun_with(order.warm_start, experiment, order.study, database)
     return {"warm_start_architectures": [experiment.space.to_json(architecture) for architecture in found]}
 
 

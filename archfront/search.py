@@ -387,6 +387,7 @@ class Search:
         part = _once(done.evaluation, work.so_far)
         work.so_far = judged(work.so_far.joined(part), self.controller.constraints)
         work.left.remove(done.job.evaluator)
+        self._left_out(work)
         if work.left and (work.so_far.status is Status.OK or work.final):
             writer.tell_part(work.id, done.job.evaluator, part)
             if not work.final:
@@ -405,6 +406,16 @@ class Search:
         self.controller.tell([work.so_far])
         self.progress.last = work.so_far
 
+    def _left_out(self, work: _Open) -> None:
+        """Don't train what can't be worth it, by what is known before."""
+        training_left = bool(self._graded & set(work.left))
+        if self._timetable is None or work.final or not training_left or work.so_far.status is not Status.OK:
+            return
+        first = self._known.get(work.proposal.digest) is None
+        why = self._record.unworthy(work.so_far, self._timetable.spending) if first else ""
+        if why:
+            work.so_far = replace(work.so_far, status=Status.SKIPPED, reason=why)
+
     def _remember_checkpoint(self, work: _Open) -> None:
         for artifact in work.so_far.artifacts:
             if artifact.kind == "weights":
@@ -418,9 +429,13 @@ class Search:
         progress.done += not self._free(evaluation)
 
     def _free(self, evaluation: Evaluation) -> bool:
-        """Whether a constraint rejected the candidate before anything but cheap evaluators had run."""
+        """Whether the candidate was rejected before anything but cheap evaluators had run."""
         costly = {name for e in self.evaluators.values() if not e.cheap for name in e.metrics()}
-        return bool(costly) and evaluation.status is Status.INFEASIBLE and not costly & evaluation.values.keys()
+        return (
+            bool(costly)
+            and evaluation.status in (Status.INFEASIBLE, Status.SKIPPED)
+            and not costly & evaluation.values.keys()
+        )
 
     def _report(self) -> None:
         self.progress.running = len(self._open)

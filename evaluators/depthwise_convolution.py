@@ -1,9 +1,9 @@
 """Depthwise convolutions whose gradients don't take ten times as long as they do themselves, on a CPU.
 
 oneDNN, by which torch convolves on CPUs, has fast kernels for the gradient of a depthwise convolution's weights where
-they are up to three columns wide, and for that of its inputs in bfloat16 where the stride is 1; elsewhere it falls back
-to plain loops, which take up to 15 (bfloat16: 70) times as long as the convolution. Here wide kernels' gradients are put
-together of narrow ones', and the others' are done in float32.
+they are up to three columns wide, and for that of its inputs in bfloat16 where the stride is 1; elsewhere it falls
+back to plain loops, which take up to 15 (bfloat16: 70) times as long as the convolution. Here wide kernels' gradients
+are put together of narrow ones', and the others' are done in float32.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def fast_gradients(network: nn.Module) -> Iterator[None]:
     found = [module for module in network.modules() if type(module) is nn.Conv2d and _suits(module)]
     for module in found:
         # An attribute of the instance goes before the class's method.
-        module._conv_forward = partial(_forward, module)  # type: ignore[method-assign]
+        module._conv_forward = partial(_forward, module)
     try:
         yield
     finally:

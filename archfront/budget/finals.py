@@ -7,12 +7,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from archfront.budget.known_good import Pace
+from archfront.budget.spending import SHORTEST, Spending
+from archfront.budget.timing import Timed
 from archfront.contracts import Evaluation, Objective, Proposal, Status, losses
 from archfront.study.front import Point, hypervolume, nondominated
 from controllers.learning_curves import Expected, expected
 
-SHORTEST = 0.6
-"""Of a good training: where so many finals would be shorter than this, there are fewer."""
+ENOUGH = 6
+"""So many must be screened before anybody is left out for what they came to."""
 ROOM = 0.1
 """How far beyond the worst the reference lies, of the range, when the members are chosen."""
 UNKNOWN = ((0, 0.0),)
@@ -68,6 +71,37 @@ class Record:
             for digest, curve in self._curves.items()
         ]
 
+    def unworthy(self, found: Evaluation, spending: Spending) -> str:
+        """Why a candidate isn't worth a training, by what is known of it before; empty where it may be.
+
+        It is too dear where the finals have no time for it, by what those took that have been trained. It is hopeless
+        where a network that is better in all that is known is expected to be more accurate, too, even where that one
+        turns out at the lower end and this one, as large as it is, at the upper end of what is expected.
+        """
+        macs, known = found.values.get("macs"), self.screened()
+        if macs is None or len(known) < ENOUGH:
+            return ""
+        sizes = [one.evaluation.values.get("macs", macs) for one in known]
+        epoch_s = Pace([Timed("", one.epoch_s, 0.0, size) for one, size in zip(known, sizes, strict=True)]).epoch_s(
+            macs
+        )
+        if not spending.affords(epoch_s):
+            return f"an epoch of it would take some {epoch_s:.3g} s: the budget can't train it to the end"
+        others = self.objectives[1:]
+        figures = losses(found.values, others)
+        if not others or figures is None:
+            return ""
+        after, first = self.expected(spending.good_epochs), self.objectives[0]
+        ends = [after[one.evaluation.proposal.digest] for one in known]
+        hope = _hope([first.loss(one.value) for one in ends], [math.log(size) for size in sizes], math.log(macs))
+        for one, end in zip(known, ends, strict=True):
+            better = losses(one.evaluation.values, others)
+            worst = max(first.loss(end.low), first.loss(end.high))
+            if better is not None and worst <= hope and all(a <= b for a, b in zip(better, figures, strict=True)):
+                number = one.evaluation.proposal.number
+                return f"candidate {number} is better in all that is known, and will be more accurate by its curve"
+        return ""
+
     def late(self) -> list[Screened]:
         """Those that came too late to be screened, of which nothing is known."""
         return [Screened(one, UNKNOWN, 1.0) for one in self._late.values()]
@@ -85,6 +119,13 @@ class Record:
     def expected(self, epochs: float) -> dict[str, Expected]:
         """What the first objective of each would be after so many epochs."""
         return expected(self._curves, self.objectives[0], epochs)
+
+
+def _hope(ends: Sequence[float], sizes: Sequence[float], size: float) -> float:
+    """The least loss that a network of a size may be hoped to have, by those of others: twice their spread below."""
+    slope, level = np.polyfit(sizes, ends, 1) if max(sizes) > min(sizes) else (0.0, float(np.mean(ends)))
+    spread = float(np.std(np.asarray(ends) - level - slope * np.asarray(sizes), ddof=2))
+    return float(level + slope * size - 2 * spread)
 
 
 def chosen(record: Record, most: int, seconds: float, workers: int, good: int) -> list[Screened]:

@@ -3,10 +3,11 @@
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from archfront.budget.known_good import SPACE, Pace, macs_of, portfolio_of, suits
 from archfront.budget.spending import Choices, Spending, planned
-from archfront.budget.timing import Timed, drawn, timed
+from archfront.budget.timing import NETWORKS, Timed, drawn, timed
 from archfront.contracts import WrongUse
 from archfront.plan import Experiment
 from search_spaces.errors import near
@@ -20,6 +21,8 @@ TIMING = (0.04, 20.0)
 """The share of the budget, and the seconds, that the timing of networks takes at most."""
 STABLE = {"schedule": "warmup_stable_decay(decay=0.5)", "averaging": "ema(decay=0.99)"}
 """What lets a training be compared at any epoch, and be ended at any: a rate that stays, and averaged weights."""
+KNOWN, LEAST_KNOWN = 0.7, 4
+"""The share of the screened that are networks known to be good, and the fewest of them."""
 WARM_STEPS = 100
 """Of the warm-up, at least an epoch."""
 
@@ -76,8 +79,16 @@ def _unplannable(order: "Order") -> str:
     return ""
 
 
-def with_spending(order: "Order", experiment: Experiment, known: "Study | None") -> tuple["Order", Spending]:
-    """The order with all that the plan decides, and the plan itself; a study that goes on keeps what it began with.
+class Planned(NamedTuple):
+    """An order with all that the plan decides, the plan itself, and the networks that the search begins with."""
+
+    order: "Order"
+    spending: Spending
+    portfolio: list[Any]
+
+
+def with_spending(order: "Order", experiment: Experiment, known: "Study | None") -> Planned:
+    """The order with what the plan decides; a study that goes on keeps what it began with.
 
     Raises `WrongUse` for a budget that is too small for the data.
     """
@@ -91,14 +102,30 @@ def with_spending(order: "Order", experiment: Experiment, known: "Study | None")
     if known is not None:
         before = Spending.from_json(known.settings["spending"])
         found = planned(seconds, order.workers, _timed_before(before), steps, decided, before.known, _used(order))
-        return order, replace(found, rungs=before.rungs, good_epochs=before.good_epochs, epochs=before.epochs)
-    networks = drawn(experiment)
+        found = replace(found, rungs=before.rungs, good_epochs=before.good_epochs, epochs=before.epochs)
+        return Planned(order, found, [])
+    if not order.plan.space and suits(data):
+        order = replace(order, plan=replace(order.plan, space=SPACE))
+        experiment = Experiment(replace(experiment.plan, space=SPACE), data)
+    good = portfolio_of(experiment) if decided.portfolio else []
     share, most = TIMING
-    took = timed(experiment, networks, min(share * seconds, most))
+    took = timed(experiment, good[:NETWORKS] or drawn(experiment), min(share * seconds, most))
     spending = planned(seconds, order.workers, took, steps, decided, used=_used(order))
+    good = _affordable(experiment, good, took, spending)
+    spending = replace(spending, known=len(good))
     plan = replace(order.plan, evaluator_settings={**_recipe(spending, steps), **order.plan.evaluator_settings})
     plan = replace(plan, evaluator_settings={**plan.evaluator_settings, "epochs": spending.epochs})
-    return replace(order, plan=plan, **_controller(spending)), spending
+    return Planned(replace(order, plan=plan, **_controller(spending)), spending, good)
+
+
+def _affordable(experiment: Experiment, good: list[Any], took: list[Timed], spending: Spending) -> list[Any]:
+    """The first of the networks known to be good that the budget can train to the end, as many as may be screened."""
+    pace, found = Pace(took), []
+    for architecture in good:
+        macs = macs_of(experiment, architecture)
+        if macs is not None and spending.affords(pace.epoch_s(macs)):
+            found.append(architecture)
+    return found[: max(LEAST_KNOWN, round(KNOWN * spending.candidates))]
 
 
 def _used(order: "Order") -> float:

@@ -24,6 +24,8 @@ FINALS_SHARE = 0.55
 """Of the good trainings that the budget holds, as many are finals."""
 SHARE = (0.3, 0.7)
 """The part of the time that is kept for the finals, at least and at most."""
+SHORTEST = 0.6
+"""Of a good training: where so many finals would be shorter than this, there are fewer."""
 REDUCTION = 3
 START_S, START_ALONE_S = 12.0, 2.0
 """What workers take to start, processes that import, load data and meet a network for the first time; and one that
@@ -70,6 +72,10 @@ class Spending:
     finals: int
     finals_s: float
     known: int = 0
+
+    def affords(self, epoch_s: float) -> bool:
+        """Whether a network whose epoch takes so long could be trained to the end: a final has one worker."""
+        return SHORTEST * self.good_epochs * epoch_s <= (self.finals_s or self.seconds)
 
     def to_json(self) -> dict[str, Any]:
         """The plan as JSON values."""

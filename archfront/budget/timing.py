@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from archfront.contracts import Context, Proposal
 from archfront.plan import Experiment
+from evaluators.base import attempt, create
 from search_spaces.errors import SpaceError
 
 if TYPE_CHECKING:
@@ -29,11 +30,12 @@ TESTED = 0.35
 
 @dataclass(frozen=True)
 class Timed:
-    """The seconds that an epoch of a network takes, its tests on validation and test data included."""
+    """The seconds that an epoch of a network takes, and its tests on validation and test data; and its operations."""
 
     digest: str
     epoch_s: float
     tests_s: float
+    macs: float = 0.0
 
 
 def timed(experiment: Experiment, architectures: Sequence[Any], patience_s: float) -> list[Timed]:
@@ -69,7 +71,8 @@ def _one(experiment: Experiment, architecture: Any, recipe: "Recipe", data: "Dat
     except (SpaceError, ArithmeticError, RuntimeError, MemoryError):
         return None
     tested = (data.validation.size + data.test.size) / training.batch
-    return Timed(proposal.digest, step_s * training.batches, step_s * tested * TESTED)
+    macs = attempt(create("cost"), proposal, context).values.get("macs", 0.0)
+    return Timed(proposal.digest, step_s * training.batches, step_s * tested * TESTED, macs)
 
 
 def _steps(training: Any) -> list[float]:
