@@ -16,8 +16,9 @@ more they live on memory, the less. The power is fitted to the rounds, with what
 run is taken to the quiet speed by it, and the figure is their 10th percentile.
 
 Intervals are bootstraps over slices and blocks of rounds within them, as neighbours are alike; that of a predicted
-figure draws its power from the prior along with the rounds, so it is wide where they never came near quiet. Loading
-the same file again moves a figure by about as much again, which a floor allows for.
+figure draws its power from the prior along with the rounds, so it is wide where they never came near quiet. What
+doesn't vary within one measurement but from one to the next, a floor allows for: it depends on how quiet the host was,
+and on how many other threads wanted to run on it. How all this was found to fit: `docs/benchmarks`.
 """
 
 from collections.abc import Callable, Sequence
