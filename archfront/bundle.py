@@ -1,6 +1,7 @@
 """A folder that `archfront export` wrote, used: from files of pictures to what the network says of them."""
 
 import json
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from evaluators.picture_files import opened
 
 PIPELINE = "pipeline.onnx"
 ARRAYS = ".npy"
-KNOWN = frozenset({"categorical", "binary", "numeric"})
+FORM = "pipeline"
 
 
 class Unreadable(ValueError):
@@ -61,10 +62,10 @@ class Bundle:
     def properties(self) -> dict[str, str]:
         """What the file says of itself."""
         found: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
-        if found.get("kind") not in KNOWN:
+        if found.get("form") != FORM:
             raise WrongUse(
-                f"{self.file} isn't a pipeline of this version of Archfront, and doesn't say what its outputs are; "
-                "export it again: archfront export STUDY --format pipeline"
+                f"{self.file} doesn't take raw inputs, or is of another version of Archfront; export what does: "
+                "archfront export STUDY --format pipeline"
             )
         return found
 
@@ -91,10 +92,12 @@ class Bundle:
         """
         inputs = self._read(file)
         outputs = self._session.run(None, {"inputs": inputs})[0]
-        if outputs.ndim > 2:
+        if outputs.ndim == 3:
+            outputs = outputs[:, :, -1]  # Of a text, what follows its last token.
+        elif outputs.ndim == 4:
             # Of a map of classes, the share of places that each class has.
-            places = outputs.argmax(1).reshape(len(outputs), -1)
-            outputs = np.stack([(places == number).mean(1) for number in range(outputs.shape[1])], 1)
+            classes = np.arange(outputs.shape[1])[:, None, None]
+            outputs = (outputs.argmax(1)[:, None] == classes).mean((2, 3))
         return [self.named(values) for values in outputs]
 
     def _read(self, file: Path) -> np.ndarray:
@@ -104,27 +107,31 @@ class Bundle:
             if file.suffix.lower() == ARRAYS:
                 return self._checked(np.load(file, allow_pickle=False))
             if self.takes_pictures:
-                return np.asarray(opened(file, "RGB"))[None]
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # Pillow's, on EXIF and palettes that are odd but readable.
+                    return np.asarray(opened(file, "RGB"))[None]
         except Unreadable:
             raise
         except Exception as error:  # Pillow's decoders raise all kinds of errors for broken files.
-            line = " ".join(str(error).replace(str(file), "it").split())[:150]
+            line = " ".join(str(error).replace(repr(str(file)), "").split())[:150]
             raise Unreadable(f"can't be read ({line or type(error).__name__})") from None
         raise Unreadable(f"this network takes no files but {ARRAYS} arrays of raw inputs, {self._wanted}")
 
+    @cached_property
+    def _type(self) -> str:
+        """NumPy's name of the type of inputs."""
+        name = str(self._session.get_inputs()[0].type).removeprefix("tensor(").removesuffix(")")
+        return {"float": "float32", "double": "float64"}.get(name, name)
+
     @property
     def _wanted(self) -> str:
-        given = self._session.get_inputs()[0]
-        shape = ", ".join(map(str, given.shape))
-        return f"{given.type.removeprefix('tensor(').removesuffix(')')} ({shape})"
+        return f"{self._type} ({', '.join(map(str, self._session.get_inputs()[0].shape))})"
 
     def _checked(self, inputs: np.ndarray) -> np.ndarray:
-        given = self._session.get_inputs()[0]
-        types = {"tensor(float)": "float32", "tensor(double)": "float64"}
-        wanted = types.get(given.type, given.type.removeprefix("tensor(").removesuffix(")"))
-        fits = len(inputs.shape) == len(given.shape) and all(
-            isinstance(side, str) or side == found for side, found in zip(given.shape, inputs.shape, strict=True)
+        sides = self._session.get_inputs()[0].shape
+        fits = len(inputs.shape) == len(sides) and all(
+            isinstance(side, str) or side == found for side, found in zip(sides, inputs.shape, strict=True)
         )
-        if not fits or inputs.dtype != wanted or not len(inputs):
+        if not fits or inputs.dtype != self._type or not len(inputs):
             raise Unreadable(f"holds {inputs.dtype} {inputs.shape}; this network takes {self._wanted}")
         return inputs

@@ -263,9 +263,8 @@ class _Work:
         assert product.file is not None
         try:
             fixed = with_batch(product.file, evaluator.profile.batch, product.file.with_name("timed.onnx"))
-            found = Evaluation(
-                proposal, metrics=measure_file(fixed, evaluator.profile, self.context.timeout_s).metrics()
-            )
+            timed = measure_file(fixed, evaluator.profile, self.context.timeout_s, evaluator.effort)
+            found = Evaluation(proposal, metrics=timed.metrics())
         except Exception as error:
             status, reason = outcome_of(error)
             found = Evaluation(proposal, status, f"latency: {reason}")

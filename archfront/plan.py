@@ -237,6 +237,7 @@ class Experiment:
         self._check_task()
         for evaluator in self.evaluators.values():
             evaluator.prepare(self.context)
+            evaluator.look_over(self.space)
         self._check_feasible()
 
     def _check_recipe(self) -> None:

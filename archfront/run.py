@@ -13,6 +13,7 @@ from archfront.contracts import WrongUse, plural
 from archfront.launchers.base import Launcher, find
 from archfront.plan import Experiment, Plan
 from archfront.search import Budget, Listener, Progress, Search
+from archfront.start import with_start
 from archfront.study import FINISHED, Database, Study, create_study
 from archfront.warm_start import begun_with
 from controllers.base import CONTROLLERS, Controller, create, doubts
@@ -45,6 +46,7 @@ class Order:
     launcher_settings: Mapping[str, Any] = field(default_factory=dict)
     ray_address: str | None = None
     warm_start: str = ""
+    start: str = ""
     choices: Mapping[str, Any] = field(default_factory=dict)
     """What was decided of the plan for a budget of time (`archfront.budget`), or whether there is to be one: `on`."""
     begun: float = field(default_factory=time.monotonic, compare=False)
@@ -60,6 +62,7 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     launcher_class, launcher_settings = _launcher(order)
     plan = order.plan.qualified()
     database = _existing(order.url)
+    order, plan = with_start(order, plan, database)
     known = _known(database, order.study)
     folder = (database or Database.planned(order.url)).folder / order.study
     experiment = Experiment(replace(plan, folder=str(folder)))

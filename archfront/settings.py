@@ -61,6 +61,7 @@ class Settings(BaseModel):
     seed: int = Field(default=0, ge=0, lt=2**31)
     warm_start: str = ""
     plan: dict[str, Any] = {}
+    start: str = ""
     db: str = DEFAULT_URL
 
     @field_validator("data", "controller", "evaluator", "launcher", mode="before")
@@ -124,6 +125,7 @@ class Settings(BaseModel):
             ray_address=self.ray_address,
             warm_start=self.warm_start,
             choices=self.plan,
+            start=self.start,
         )
 
     @property

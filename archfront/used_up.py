@@ -6,7 +6,7 @@ from archfront.settings import Settings, settings_from, settings_of
 from archfront.study import FINISHED, Study
 from archfront.study.study import RUNNING
 
-FREE = ("name", "db", "budget", "workers", "threads", "launcher", "ray_address", "timeout_s", "controller")
+FREE = ("name", "db", "budget", "workers", "threads", "timeout_s")
 """Settings that a study may go on with others of; with other ones than these, a search must say what is wrong."""
 
 

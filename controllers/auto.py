@@ -82,6 +82,9 @@ class Auto(Controller):
     def restore(self, proposals: Iterable[Proposal], evaluations: Iterable[Evaluation]) -> None:
         self._inner.restore(proposals, evaluations)
 
+    def take(self, proposal: Proposal) -> None:
+        self._inner.take(proposal)
+
     def _remember(self, proposal: Proposal) -> None:
         self._inner._remember(proposal)
 

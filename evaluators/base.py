@@ -116,6 +116,10 @@ class Evaluator(ABC):
         """Check before a search starts that evaluations can run; raises `WrongUse` with cause and cure."""
         return None
 
+    def look_over(self, space: Any) -> None:
+        """Check before a search of a space starts, after `prepare`, that it can be done; raises `WrongUse`."""
+        return None
+
     def device(self) -> tuple[str, str, dict[str, Any]] | None:
         """The device that metrics come from: its name, fingerprint and profile; None where there is none."""
         return None

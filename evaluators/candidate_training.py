@@ -18,6 +18,7 @@ from evaluators.averaged_weights import AveragedWeights
 from evaluators.base import Diverged
 from evaluators.datasets import DataSet, Feed, laid_out
 from evaluators.deadline import Deadline
+from evaluators.depthwise_convolution import fast_gradients
 from evaluators.optimization import Pace, optimizer_for, still
 from evaluators.phases import Phases
 from evaluators.recipes.training import Recipe
@@ -64,8 +65,9 @@ class Training:
         # Batches of equal size; the few examples left over in an epoch are others in the next one.
         self.batch = min(self.recipe.batch_size, self.dataset.train.size)
         self.batches = self.dataset.train.size // self.batch
-        self.half = torch.bfloat16 if self.device == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
-        self.scaler = torch.amp.GradScaler(enabled=self.device == "cuda" and self.half == torch.float16)
+        self.mixed = mixed(self.recipe, self.device)
+        self.scaler = torch.amp.GradScaler(enabled=self.mixed == torch.float16)
+        self.learning = [*self.model.parameters(), *self.phases.beside.parameters()]
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -102,7 +104,7 @@ class Training:
         self.deadline = Deadline(self.context.until, whole, epochs >= self.recipe.epochs, tested)
         devices = [torch.cuda.current_device()] if self.device == "cuda" else []
         reached = float(done)
-        with torch.random.fork_rng(devices=devices):
+        with torch.random.fork_rng(devices=devices), fast_gradients(self.model):
             for epoch in range(done, epochs):
                 self.context.say(f"epoch {epoch + 1} of {min(epochs, ceil(self.deadline.total / self.batches))}")
                 steps = self._epoch(epoch)
@@ -151,8 +153,7 @@ class Training:
         self.scaler.scale(loss).backward()
         if self.recipe.clip:
             self.scaler.unscale_(self.optimizer)
-            learning = [*self.model.parameters(), *self.phases.beside.parameters()]
-            nn.utils.clip_grad_norm_(learning, self.recipe.clip)
+            nn.utils.clip_grad_norm_(self.learning, self.recipe.clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.averaged is not None:
@@ -166,7 +167,7 @@ class Training:
             inputs, targets = self.augmenting(inputs, targets, generator)
         if phase is not None:
             inputs, targets = phase.batch(inputs, targets, progress, generator)
-        with torch.autocast(self.device, dtype=self.half, enabled=self.device == "cuda"):
+        with torch.autocast(self.device, dtype=self.mixed or torch.bfloat16, enabled=self.mixed is not None):
             batch = laid_out(inputs)
             if phase is not None and phase.own_loss:
                 return phase.loss(self.model, beside, batch, targets)
@@ -186,7 +187,7 @@ class Training:
             device="" if self.device == "cpu" else torch.cuda.get_device_name(),
             runtime="torch",
             runtime_version=str(torch.__version__),
-            precision="float32" if self.device == "cpu" else f"mixed {str(self.half).removeprefix('torch.')}",
+            precision="float32" if self.mixed is None else f"mixed {str(self.mixed).removeprefix('torch.')}",
             input_shape=self.dataset.inputs,
             protocol=f"epochs={round(epochs, 2):g} recipe={recipe} data={self.dataset.sha256[:8]} "
             + f"seed={self.context.seed}"
@@ -210,6 +211,7 @@ class Training:
         """
         folder, stem = self.context.folder, f"{self.proposal.digest}-{epochs}{suffix(self.number)}"
         about = {**self.identity, "epochs": epochs, "architecture": canonical.to_json(self.proposal.architecture)}
+        about["classes"] = list(self.dataset.classes)
         found: list[Artifact] = []
         weights = self.model.state_dict() if self.averaged is None else self.averaged.tensors
         if epochs < self.recipe.epochs:
@@ -234,6 +236,15 @@ def training_device(device: str) -> str:
     if device == "cuda" and not torch.cuda.is_available():
         raise WrongUse("there is no CUDA device to train on; say device=cpu or device=auto")
     return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
+def mixed(recipe: Recipe, device: str) -> torch.dtype | None:
+    """The type that a recipe wants products computed in on a device, the sums being float32; None is float32 in all."""
+    if recipe.precision == "bfloat16":
+        return torch.bfloat16
+    if recipe.precision == "float32" or device == "cpu":
+        return None
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 
 
 def suffix(number: int) -> str:

@@ -54,10 +54,15 @@ def _orientation(image: Image.Image) -> int:
 
 
 def fitted(image: Image.Image, width: int, height: int) -> Image.Image:
-    """The picture scaled until it covers width × height (bicubic, antialiased), and cropped in the middle."""
+    """The picture scaled until it covers width × height (bicubic, antialiased), and cropped in the middle.
+
+    First its width, then its height: left to itself, Pillow takes the one or the other first, by its version, and what
+    is rounded in between differs. Exports scale in this order, too.
+    """
     if image.size == (width, height):
         return image
     scale = max(width / image.width, height / image.height)
-    scaled = image.resize((max(width, round(image.width * scale)), max(height, round(image.height * scale))))
+    wide, high = max(width, round(image.width * scale)), max(height, round(image.height * scale))
+    scaled = image.resize((wide, image.height)).resize((wide, high))
     left, top = (scaled.width - width) // 2, (scaled.height - height) // 2
     return scaled.crop((left, top, left + width, top + height))

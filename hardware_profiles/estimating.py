@@ -40,8 +40,17 @@ POWER, POWER_SPREAD = 0.65, 0.3
 """By what power of the reference's slowdown networks slow down: mean and standard deviation over networks."""
 SCATTER = 0.15
 """How far, at least, a block of rounds may lie from the power law (standard deviation of the logarithm)."""
-FLOOR = 0.03
-"""Half the width, relative to the figure, that an interval has at least."""
+FLOOR, LOUD_FLOOR = 0.02, 0.05
+"""Half the width, relative to the figure, that an interval has at least: where all rounds were quiet, and where none.
+
+Neighbours take memory bandwidth and cache that the small reference doesn't miss.
+"""
+OTHERS_FLOOR, WIDEST_FLOOR = 0.01, 0.25
+"""What each other thread of this host that wants to run adds to it, and the most that comes together.
+
+Beside 15 to 20 of them on two cores, figures of networks with much memory, taken minutes apart, scattered by 12 %
+(standard deviation) although every one was of rounds in which the reference was quiet, and hardly within one.
+"""
 BLOCKS = 20
 DRAWS = 200
 
@@ -53,10 +62,12 @@ class Slice:
     """What was timed in one go: `rounds` (rounds × runs, in ns), and the reference before, between and after them.
 
     A run that was interrupted has its CPU time, negative. There is one reference time more than there are rounds.
+    `others` is how many other threads of the host wanted to run meanwhile.
     """
 
     rounds: Array
     references: Array
+    others: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -89,26 +100,33 @@ def estimate(slices: Sequence[Slice], level: float | None) -> Estimate:
         groups = [_blocks(one, blocks_each) for one in counted]
         found = _interval(groups, lambda blocks, _: percentile(numpy.concatenate(blocks)))
         samples = numpy.concatenate([one.ravel() for one in counted])
-        return _estimate(found, False, count / rounds, level, samples)
+        return _estimate(found, False, count / rounds, level, samples, slices)
     # Without a clean round, runs have their CPU times.
     usable = (
         clean if sum(int(one.sum()) for one in clean) >= QUIET_ROUNDS else [numpy.full(len(o), True) for o in clean]
     )
     counted = [
-        numpy.column_stack([_slowdown(one, level), numpy.abs(one.rounds)])[picked]
+        numpy.column_stack([_slowdown(one, level), _logarithm(one.rounds), numpy.abs(one.rounds)])[picked]
         for one, picked in zip(slices, usable, strict=True)
         if picked.any()
     ]
     found = _interval([_blocks(one, blocks_each) for one in counted], _at_quiet_speed)
-    samples = numpy.concatenate([one[:, 1:].ravel() for one in counted])
-    return _estimate(found, True, count / rounds, level, samples)
+    samples = numpy.concatenate([one[:, 2:].ravel() for one in counted])
+    return _estimate(found, True, count / rounds, level, samples, slices)
 
 
 def _estimate(
-    found: tuple[float, float, float], corrected: bool, quiet_share: float, level: float, samples: Array
+    found: tuple[float, float, float],
+    corrected: bool,
+    quiet_share: float,
+    level: float,
+    samples: Array,
+    slices: Sequence[Slice],
 ) -> Estimate:
     headline, low, high = found
-    least = min(low, headline * (1 - FLOOR)), max(high, headline * (1 + FLOOR))
+    others = sum(one.others for one in slices) / len(slices)
+    floor = min(WIDEST_FLOOR, FLOOR + (1 - quiet_share) * (LOUD_FLOOR - FLOOR) + others * OTHERS_FLOOR)
+    least = min(low, headline * (1 - floor)), max(high, headline * (1 + floor))
     return Estimate(headline, *least, corrected, quiet_share, (high - low) / headline, level, samples)
 
 
@@ -145,19 +163,24 @@ def _slowdown(one: Slice, level: float) -> Array:
     return numpy.log(numpy.maximum(around / level, 1.0))
 
 
+def _logarithm(rounds: Array) -> Array:
+    found: Array = numpy.log(numpy.median(numpy.abs(rounds), axis=1))
+    return found
+
+
 def _at_quiet_speed(blocks: Sequence[Array], prior: float) -> float:
-    """The figure of rounds (first column: logarithm of the slowdown), each taken to the quiet speed.
+    """The figure of rounds (the first columns: logarithms of slowdown and time), each taken to the quiet speed.
 
     The power is that of a least-squares line with a normal prior around `prior`; a block counts as one observation.
     """
     rounds = numpy.concatenate(blocks)
-    x, y = rounds[:, 0], numpy.log(numpy.median(rounds[:, 1:], axis=1))
+    x, y = rounds[:, 0], rounds[:, 1]
     apart, weight = x - x.mean(), len(blocks) / len(x)
     scatter = max(SCATTER, float(y.std()))
     precision = weight * float((apart**2).sum()) / scatter**2
     pull = weight * float((apart * y).sum()) / scatter**2
     power = (pull + prior / POWER_SPREAD**2) / (precision + 1 / POWER_SPREAD**2)
-    return percentile(rounds[:, 1:] * numpy.exp(-max(0.0, power) * x)[:, None])
+    return percentile(rounds[:, 2:] * numpy.exp(-max(0.0, power) * x)[:, None])
 
 
 def _blocks(rounds: Array, count: int) -> list[Array]:

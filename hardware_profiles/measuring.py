@@ -63,11 +63,6 @@ class Measurement:
         """Inputs per second."""
         return 1000.0 * (self.provenance.batch or 1) / self.latency_ms
 
-    @property
-    def width(self) -> float:
-        """The interval's width relative to the figure."""
-        return (self.high - self.low) / self.latency_ms
-
     def metrics(self) -> tuple[Metric, ...]:
         """`latency_ms@device`, `throughput@device` and `peak_memory_mb@device`, with their provenance.
 

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 ROUND_NS = 2_000_000
 REFERENCE_RUNS = 5
@@ -30,12 +31,13 @@ Run = Callable[[], object]
 class Taken:
     """One slice: the runs of each round in ns, and the reference's time before, between and after the rounds.
 
-    A run that was interrupted has its CPU time, negative.
+    A run that was interrupted has its CPU time, negative. `others` is how many other threads wanted to run meanwhile.
     """
 
     rounds: list[list[int]]
     references: list[float]
     seconds: float
+    others: float
 
 
 def warm_up(run: Run, seconds: float = 0.3) -> float:
@@ -54,7 +56,7 @@ def take(network: Run, reference: Run, run_ns: float, seconds: float) -> Taken:
     `run_ns` is what one run of the network takes, as `warm_up` found; a round has as many as fit into `ROUND_NS`.
     """
     runs = max(1, int(ROUND_NS / run_ns))
-    start = time.perf_counter()
+    start, others = time.perf_counter(), runnable()
     with scheduled_first():
         _settle(network, reference, run_ns)
         rounds: list[list[int]] = []
@@ -67,7 +69,15 @@ def take(network: Run, reference: Run, run_ns: float, seconds: float) -> Taken:
             references.append(_reference(reference))
             now = time.perf_counter()
             if now + (now - begun) > start + seconds:
-                return Taken(rounds, references, now - start)
+                return Taken(rounds, references, now - start, (others + runnable()) / 2)
+
+
+def runnable() -> int:
+    """How many other threads of this host run or wait for a core, 0 where the system doesn't tell."""
+    try:
+        return max(0, int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0]) - 1)
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def _settle(network: Run, reference: Run, run_ns: float) -> None:

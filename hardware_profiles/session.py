@@ -24,8 +24,8 @@ SLICE_S = 0.3
 LONGEST_SLICE_S = 0.6
 """A network of which the usual slice would hold few runs is given longer ones."""
 RUNS = 20
-LEAST_SLICES = 2
-"""One slice doesn't show how far it is from the next."""
+SEARCH_S = 3.0
+"""How long others wait for one measurement of a search, at most, whatever the device's profile says."""
 LEAST_PAUSE_S = 0.05
 """Who waits for the host must get in between two slices."""
 SHORTEST_S, MARGIN_S = 0.1, 0.15
@@ -37,8 +37,9 @@ class Effort:
     """How long a network may be measured.
 
     `exclusive_s`: how long, in all slices together, others may wait at most. `quiet_s`: when the host was quiet, this
-    much is enough, however wide the interval; `target` is the relative width of the bootstrap that is enough before.
-    `pauses_s`: the pauses between all slices together. `wall_s`: no slice is begun later than this after the first.
+    much is enough, however wide the interval; `target` is the relative width of the bootstrap that is enough before,
+    once there are `least` slices: one doesn't show how far it is from the next. `pauses_s`: the pauses between all
+    slices together. `wall_s`: no slice is begun later than this after the first.
     """
 
     exclusive_s: float
@@ -46,15 +47,16 @@ class Effort:
     pauses_s: float
     wall_s: float
     target: float
+    least: int
 
 
 def _of_search(profile: Profile) -> Effort:
-    return Effort(min(3.0, profile.patience_s), profile.cap_s, min(8.0, sum(profile.pauses_s)), 12.0, 0.02)
+    return Effort(min(SEARCH_S, profile.patience_s), profile.cap_s, min(8.0, sum(profile.pauses_s)), 12.0, 0.02, 3)
 
 
 def _of_finals(profile: Profile) -> Effort:
     exclusive_s, pauses_s = profile.patience_s * (1 + len(profile.pauses_s)), sum(profile.pauses_s)
-    return Effort(exclusive_s, min(exclusive_s, 2 * profile.cap_s), pauses_s, 2 * (exclusive_s + pauses_s), 0.005)
+    return Effort(exclusive_s, min(exclusive_s, 2 * profile.cap_s), pauses_s, 2 * (exclusive_s + pauses_s), 0.01, 10)
 
 
 EFFORTS: dict[str, Callable[[Profile], Effort]] = {"search": _of_search, "final": _of_finals}
@@ -80,7 +82,7 @@ class Session:
         self.profile, self.timer, self.effort = profile, timer, effort
         self.reference = reference_file(timer.runtime)
         self.slices: list[Slice] = []
-        self.exclusive_s = 0.0
+        self.exclusive_s = self._waited_s = 0.0
         self._level = level_of(self.reference, profile)
         request = {
             "do": "load",
@@ -105,23 +107,27 @@ class Session:
     def take(self) -> bool:
         """Take one slice, once nobody trains or measures; False where there is no time left for any.
 
-        A process that doesn't answer within what is left is killed: `TimingTimedOut`, where no slice was taken before.
+        A process that doesn't answer within what is left is killed: `TimingTimedOut`, where no slice was taken before
+        (and `SEARCH_S` have passed, however little the device's profile allows).
         """
         run_s = self.loaded["run_ns"] / 1e9
         seconds = min(max(SLICE_S, RUNS * run_s), LONGEST_SLICE_S, self.left_s - MARGIN_S - 2 * run_s)
         if self.slices and seconds < SHORTEST_S:
             return False
+        limit = self.left_s if self.slices else max(self.left_s, SEARCH_S)
+        asked = time.monotonic()
         with quiet.measurement():
             start = time.monotonic()
+            self._waited_s = start - asked
             try:
-                reply = self.timer.ask({"do": "slice", "seconds": seconds}, self.left_s)
+                reply = self.timer.ask({"do": "slice", "seconds": seconds}, limit)
             except TimingTimedOut:
                 if not self.slices:
                     raise
                 return False
             finally:
                 self.exclusive_s += time.monotonic() - start
-        self.slices.append(Slice(numpy.array(reply["rounds"]), numpy.array(reply["references"])))
+        self.slices.append(Slice(numpy.array(reply["rounds"]), numpy.array(reply["references"]), reply["others"]))
         return True
 
     def estimate(self) -> Estimate:
@@ -135,25 +141,26 @@ class Session:
 
         Pauses become longer from one to the next: what lasts, on a host that isn't quiet, must be waited for.
         """
-        most = max(LEAST_SLICES, int(self.effort.exclusive_s / SLICE_S))
+        most = max(self.effort.least, int(self.effort.exclusive_s / SLICE_S))
         shortest = 2 * self.effort.pauses_s / (most * (most - 1))
         before = time.monotonic()
-        end = before + self.effort.wall_s
+        end, due = before + self.effort.wall_s, self.effort.least
         while before < end and self.take():
-            found = self.estimate()
-            stopped = self._enough(found)
-            if stopped:
-                return found, stopped
+            # The first measurement on a host has the reference's quiet time to find, too, and takes all the time.
+            if self._level is not None and len(self.slices) >= due:
+                found = self.estimate()
+                stopped = self._enough(found)
+                if stopped:
+                    return found, stopped
+                due += max(1, due // 4)
             # While this one waited for its turn, others went on: that was a pause, too.
-            waited = time.monotonic() - before
-            before = time.monotonic() + max(LEAST_PAUSE_S, shortest * len(self.slices) - waited)
-            time.sleep(max(0.0, before - time.monotonic()))
+            time.sleep(max(LEAST_PAUSE_S, shortest * len(self.slices) - self._waited_s))
+            before = time.monotonic()
         found = self.estimate()
         return found, "never quiet" if found.corrected else "cap"
 
     def _enough(self, found: Estimate) -> str:
-        # The first measurement on a host has the reference's quiet time to find, too.
-        if self._level is None or found.corrected or len(self.slices) < LEAST_SLICES:
+        if found.corrected:
             return ""
         if found.spread <= self.effort.target:
             return "converged"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,8 @@ class Timer:
         process.wait()
         for pipe in (process.stdin, process.stdout, self._errors):
             if pipe is not None:
-                pipe.close()
+                with suppress(BrokenPipeError):  # of a request that the process didn't live to read
+                    pipe.close()
 
     def __enter__(self) -> "Timer":
         return self

@@ -29,6 +29,9 @@ from hardware_profiles.runtimes.base import RUNTIMES, Loaded, Runtime, Unsupport
 
 Reply = dict[str, Any]
 
+NOTHING: dict[str, Reply] = {"unload": {}, "slice": {"error": "failed", "reason": "no network is loaded"}}
+"""The answers where there is no network."""
+
 
 def main() -> None:
     """Serve requests until standard input ends."""
@@ -47,7 +50,7 @@ def main() -> None:
             fork = None
         if request["do"] == "load":
             fork = Fork(Network(runtime).answer)
-        _write(channel, fork.ask(request) if fork else {})
+        _write(channel, fork.ask(request) if fork else NOTHING[request["do"]])
     if fork:
         fork.end()
 

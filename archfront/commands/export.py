@@ -44,5 +44,5 @@ def export(
     typer.echo(f"wrote {result.folder}: {', '.join(result.files)}")
     if SCRIPT in result.files:
         typer.echo(
-            f"next: archfront predict {result.folder} PHOTO...  (or without Archfront: {result.folder / SCRIPT})"
+            f"next: archfront predict {folder} PHOTO...   # or without Archfront: python {folder / SCRIPT} PHOTO..."
         )

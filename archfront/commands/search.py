@@ -67,6 +67,20 @@ WarmStart = Annotated[
         metavar="FROM",
     ),
 ]
+Start = Annotated[
+    str | None,
+    typer.Option(
+        help="Weights to begin with: those of another study's candidates (study:NAME), with which the search then "
+        "begins, too, or a supernet's FOLDER.",
+        metavar="FROM",
+    ),
+]
+Weights = Annotated[
+    str | None, typer.Option(help="A folder of pretrained weights of timm's networks: NAME.safetensors.", metavar="DIR")
+]
+Pretrained = Annotated[
+    bool | None, typer.Option("--pretrained/--no-pretrained", help="Begin timm's networks with pretrained weights.")
+]
 SearchRecipe = Annotated[
     list[str] | None,
     typer.Option(
@@ -104,6 +118,9 @@ def search(
     epochs: Epochs = None,
     search_recipe: SearchRecipe = None,
     warm_start: WarmStart = None,
+    start: Start = None,
+    pretrained: Pretrained = None,
+    weights: Weights = None,
     set_: Set = None,
     plan: ShowPlan = False,
     db: DatabaseUrl = None,
@@ -117,7 +134,7 @@ def search(
         "where": where,
         "data": data,
         "controller": {"name": controller} if controller else None,
-        "evaluator": _filled(name=evaluator, epochs=epochs) or None,
+        "evaluator": _filled(name=evaluator, epochs=epochs, pretrained=pretrained, weights=weights) or None,
         "search_recipe": _choices(search_recipe or []) or None,
         "objectives": objective or None,
         "constraints": constraint or None,
@@ -127,6 +144,7 @@ def search(
         "launcher": launcher,
         "seed": seed,
         "warm_start": warm_start,
+        "start": start,
         "db": db,
     }
     settings = wanted(file, with_target(options, target), set_ or [])

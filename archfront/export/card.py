@@ -147,7 +147,7 @@ def _pictures(said: dict[str, Any]) -> str:
     height, width = said["size"]
     return (
         f"Pictures, 8 bits a channel, are turned {said['orientation']}, made {said['channel_order']}, scaled "
-        f"({said['resize']}) to cover {height}×{width} (height × width), cropped in the {said['crop']}, then prepared "
+        f"({said['resize']}) to {height}×{width} (height × width), cropped in the {said['crop']}, then prepared "
         f"as above and laid out {said['layout']}. `pipeline` does all of it but the turning."
     )
 
@@ -158,8 +158,8 @@ def _script(card: dict[str, Any]) -> list[str]:
         return []
     return [
         "",
-        f"`python {SCRIPT} PHOTO...` says what is seen in files; it needs onnxruntime, numpy and pillow. So does",
-        "`archfront predict FOLDER PHOTO...` for this folder.",
+        f"`python {SCRIPT} PHOTO...` says what is seen in files, and needs onnxruntime, numpy and pillow only; so says "
+        "`archfront predict FOLDER PHOTO...`.",
     ]
 
 

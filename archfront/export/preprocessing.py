@@ -39,7 +39,7 @@ def described(data: "DataSet") -> dict[str, Any]:
         said |= {
             "size": list(shape[1:]),
             "orientation": "upright, by EXIF",
-            "resize": "bicubic, antialiased, until the size is covered (Pillow's Image.resize)",
+            "resize": "bicubic, antialiased, the width and then the height, until both cover the size (Pillow)",
             "crop": "centre",
             "mode": mode,
             "channel_order": mode if mode == "RGB" else "grey",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 LEVELS = 1
 """By so much of 255 a scaled value may differ from Pillow's, whose roundings ONNX Runtime repeats but for a few."""
-SHARE = 0.01
+SHARE = 0.05
 """In at most so large a share of the values."""
 GREY = [19595, 38470, 7471]
 """Pillow's shares of red, green and blue in brightness, of 65536."""

@@ -178,7 +178,7 @@ class RayTuneLauncher(RayLauncher):
             self._ended.put(Done(job, self._failed(job, trial)))
             return
         last = trial.last_result
-        found = Evaluation.from_json(job.proposal, json.loads(last["evaluation"]))
+        found = replace(Evaluation.from_json(job.proposal, json.loads(last["evaluation"])), proposal=job.proposal)
         schedule = json.loads(last["schedule"])
         if found.status is Status.OK and last[EPOCHS] < (job.proposal.fidelity or self._epochs):
             found = self._stopped(found, last[EPOCHS])

@@ -170,7 +170,7 @@ class Engineer:
 
 def _suggested(trial: optuna.Trial) -> Recipe:
     return Recipe(
-        lr=trial.suggest_float("lr", 5e-4, 1e-2, log=True),
+        lr=trial.suggest_float("lr", 1e-3, 2e-2, log=True),
         weight_decay=trial.suggest_float("weight_decay", 1e-3, 0.3, log=True),
         smoothing=trial.suggest_float("smoothing", 0.0, 0.2),
         strength=trial.suggest_float("strength", 0.0, 1.0),

@@ -26,7 +26,7 @@ class Commands:
         self.db = ["--db", f"sqlite:///{self.folder}/studies.db"]
 
     def run(self, *words: str) -> str:
-        """What `archfront WORDS` prints; raises `Refused` where it calls its use wrong, `RuntimeError` where it fails."""
+        """What `archfront WORDS` prints; raises `Refused` where it calls its use wrong, `RuntimeError` if it failed."""
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
         done = subprocess.run(
             [sys.executable, "-m", "archfront", *words], env=environment, capture_output=True, text=True

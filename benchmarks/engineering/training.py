@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, field
 
+import search_spaces.torchvision_operators  # isort: skip  # noqa: F401 -- before timm
 import numpy as np
 import torch
 from timm.data import Mixup
@@ -29,12 +30,12 @@ PLAIN = 0.85
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is tuned: `strength` scales all augmentations, 1 being strong ones; `mixup` is mixup's and CutMix's alpha."""
+    """What is tuned: `strength` scales all augmentations, 1 being strong; `mixup` is mixup's and CutMix's alpha."""
 
-    lr: float = 2e-3
+    lr: float = 6e-3
     weight_decay: float = 0.05
     smoothing: float = 0.1
-    strength: float = 0.5
+    strength: float = 0.25
     mixup: float = 0.0
 
 
@@ -63,7 +64,7 @@ class Course:
     def __init__(self, data: DataSet, seed: int) -> None:
         self.data, self.seed = data, seed
         size = data.train.size
-        self.batch_size = 128 if size >= 5000 else 64 if size >= 1000 else 32
+        self.batch_size = 64 if size >= 4000 else 32 if size >= 500 else 16
         self.batch_size = max(2, min(self.batch_size, size // 4) // 2 * 2)  # mixup pairs pictures
         self.generator = torch.Generator().manual_seed(seed)
         np.random.seed(seed)  # timm's mixup draws from it
@@ -143,7 +144,7 @@ class Course:
 
     @torch.inference_mode()
     def evaluated(self, arm: Arm, split: Split, count: int | None = None) -> tuple[float, float]:
-        """Accuracy and cross-entropy on the first `count` examples of a split; a figure that isn't finite is infinite."""
+        """Accuracy and cross-entropy on the first `count` examples of a split; what isn't finite is infinite."""
         arm.model.eval()
         correct = total = loss = 0.0
         for place in torch.arange(min(split.size, count or split.size)).split(TOGETHER):

@@ -158,6 +158,6 @@ def _decoded(image: Path, mask: Path, size: int) -> tuple[Image.Image, Array]:
         scale = max(size / picture.width, size / picture.height)
         sides = max(size, round(picture.width * scale)), max(size, round(picture.height * scale))
         numbers = fitted(numbers.resize(sides, Image.Resampling.NEAREST), size, size)
-        picture = fitted(picture.resize(sides), size, size)
+        picture = fitted(picture, size, size)
     found = np.asarray(numbers)
     return picture, found.astype(np.uint8) if found.dtype == bool else found

@@ -3,12 +3,22 @@
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import nn
 
+from search_spaces.declarations import transparent
 from search_spaces.layers.conv_norm import conv_norm, strided
 from search_spaces.layers.rounded import rounded
 from search_spaces.parts import Placed
 from search_spaces.site import Site
+
+
+@transparent
+class Skipped(nn.Sequential):
+    """Layers to whose outputs their input is added."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + super().forward(x)
 
 
 def expanded(part: Any, site: Site) -> int:
@@ -16,7 +26,7 @@ def expanded(part: Any, site: Site) -> int:
     return site.channels if part.expansion == 1 else rounded(site.channels * part.expansion, part.divisor)
 
 
-def inverted(part: Any, site: Site, width: int, stride: int) -> nn.Module:
+def inverted(part: Any, site: Site, width: int, stride: int) -> nn.Sequential:
     """1x1 (where it expands), depthwise convolution of the stride, channel attention if any, 1x1 to the width."""
     hidden, norm, activation = expanded(part, site), part.norm, part.activation
     inner = site.wide(hidden)

@@ -22,9 +22,9 @@ class RepConv(nn.Module):
         super().__init__()
         sides, norm = len(site.sides), BATCH_NORMS[len(site.sides)]
         self.given = (sides, site.channels, width, kernel, stride, kernel // 2)
+        self.identity: Any = norm(width) if identity else None
         self.kernel: Any = nn.Sequential(convolution(*self.given, bias=False), norm(width))
         self.point: Any = nn.Sequential(convolution(*self.given[:3], 1, stride, bias=False), norm(width))
-        self.identity: Any = norm(width) if identity else None
         self.merged: Any = None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

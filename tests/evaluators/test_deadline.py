@@ -1,13 +1,15 @@
 """Trainings that end when their time is over."""
 
-import time
+from math import inf
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from archfront.contracts import Context, Proposal, Status
+from archfront.contracts import Context, Evaluation, Proposal, Status
 from evaluators import deadline
 from evaluators.base import attempt
+from evaluators.candidate_training import Training
 from evaluators.datasets import DataSet, load
 from evaluators.deadline import Deadline
 from evaluators.training import TrainingEvaluator
@@ -72,46 +74,54 @@ def digits() -> DataSet:
     return load("digits")
 
 
-def trained(folder: Path, data: DataSet, seconds: float | None, fidelity: int | None, **settings: object) -> object:
-    until = None if seconds is None else time.monotonic() + seconds
-    context = Context(folder, 0, 1, data.inputs, data.outputs, data, until=until)
-    return attempt(TrainingEvaluator(**settings), Proposal(NETWORK, "one", fidelity), context)
+class Paced:
+    """Real trainings by a clock of which each step takes a second."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.clock, self.rates = Clock(monkeypatch), []
+        step = Training._step
+
+        def paced(training: Training, *words: object) -> object:
+            self.clock.now += 1.0
+            self.rates.append(training.optimizer.param_groups[0]["lr"])
+            return step(training, *words)
+
+        monkeypatch.setattr(Training, "_step", paced)
+
+    def trained(self, folder: Path, data: DataSet, seconds: float, fidelity: int | None, **more: Any) -> Evaluation:
+        until = None if seconds == inf else self.clock.now + seconds
+        checkpoint = more.pop("checkpoint", None)
+        context = Context(folder, 0, 1, data.inputs, data.outputs, data, checkpoint=checkpoint, until=until)
+        return attempt(TrainingEvaluator(epochs=100, **more), Proposal(NETWORK, "one", fidelity), context)
 
 
-def test_a_training_ends_on_time_with_a_rate_that_has_come_down(
-    tmp_path: Path, digits: DataSet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from evaluators.candidate_training import Training
+@pytest.fixture
+def paced(monkeypatch: pytest.MonkeyPatch) -> Paced:
+    return Paced(monkeypatch)
 
-    rates: list[float] = []
-    step = Training._step
 
-    def noted(self: Training, *words: object) -> object:
-        rates.append(self.optimizer.param_groups[0]["lr"])
-        return step(self, *words)
-
-    monkeypatch.setattr(Training, "_step", noted)
-    found = trained(tmp_path, digits, 3.0, None, epochs=10_000)
+def test_a_training_ends_on_time_with_a_rate_that_has_come_down(tmp_path: Path, digits: DataSet, paced: Paced) -> None:
+    found = paced.trained(tmp_path, digits, 60.0, None)
     assert found.status is Status.OK, found.reason
-    assert 0 < len(rates) < 10_000 and rates[-1] < 0.1 * max(rates)
-    assert found.seconds < 10, "it would have taken hours"
+    assert 40 <= len(paced.rates) <= 60 and paced.rates[-1] < 0.1 * max(paced.rates)
     assert found.proposal.fidelity is None
     epochs = float(found.metrics[0].provenance.protocol.split()[0].removeprefix("epochs="))
-    assert epochs < 10_000
+    assert epochs == pytest.approx(len(paced.rates) / (digits.train.size // 64), abs=0.01)
 
 
-def test_a_part_of_a_training_ends_after_a_whole_epoch(tmp_path: Path, digits: DataSet) -> None:
-    found = trained(tmp_path, digits, 2.0, 9_000, epochs=10_000)
+def test_a_part_of_a_training_ends_after_a_whole_epoch_and_goes_on(
+    tmp_path: Path, digits: DataSet, paced: Paced
+) -> None:
+    steps = digits.train.size // 64
+    found = paced.trained(tmp_path, digits, 2.9 * steps, 90)
     assert found.status is Status.OK, found.reason
-    assert 1 <= found.proposal.fidelity < 9_000
+    assert found.proposal.fidelity == 2 and len(paced.rates) == 2 * steps
     assert {artifact.kind for artifact in found.artifacts} >= {"weights", "optimizer"}
-    goes_on = Context(
-        tmp_path, 0, 1, digits.inputs, digits.outputs, digits, checkpoint=tmp_path / found.artifacts[0].path
-    )
-    further = attempt(TrainingEvaluator(epochs=10_000), Proposal(NETWORK, "one", found.proposal.fidelity + 1), goes_on)
-    assert further.status is Status.OK, further.reason
+    checkpoint = tmp_path / found.artifacts[0].path
+    further = paced.trained(tmp_path, digits, inf, 3, checkpoint=checkpoint)
+    assert further.status is Status.OK and len(paced.rates) == 3 * steps
 
 
-def test_without_time_for_one_epoch_nothing_is_kept(tmp_path: Path, digits: DataSet) -> None:
-    found = trained(tmp_path, digits, 0.0, 3, epochs=9, batch_size=16)
-    assert found.status is Status.TIMED_OUT and "epoch 1" in found.reason
+def test_without_time_for_one_epoch_nothing_is_kept(tmp_path: Path, digits: DataSet, paced: Paced) -> None:
+    found = paced.trained(tmp_path, digits, 9.0, 3)
+    assert found.status is Status.TIMED_OUT and "epoch 1" in found.reason and len(paced.rates) < 9

@@ -20,6 +20,8 @@ from archfront.export.subject import Subject
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+    from evaluators.datasets import DataSet
+
 FILE = "pipeline.onnx"
 LOOKED_AT = 6
 """So many pictures, in other sizes than the data set's, are scaled to see that this is done as for training."""
@@ -59,7 +61,8 @@ class Pipeline(Format):
             "network": network,
             "reading": converted(self.name, data.task.reading().eval(), outputs).model_proto,
         }
-        onnx.save(chained(parts, properties(subject)), str(folder / FILE))
+        said = {**properties(subject), "form": self.name, "takes": self._takes(data)}
+        onnx.save(chained(parts, said), str(folder / FILE))
         names = [FILE, *sorted(file.name for file in folder.glob(NETWORK + ".*"))]
         if shape is not None and len(outputs.shape) == 2:
             (folder / SCRIPT).write_text(script(data.task.kind), encoding="utf-8")
@@ -81,9 +84,6 @@ class Pipeline(Format):
     def usage(self, subject: Subject) -> str:
         data = subject.data_set
         assert data is not None  # Written, so it was there.
-        raw = data.validation.inputs[:1]
-        shape = ", ".join(map(str, raw.shape[1:]))
-        kind = str(raw.dtype).removeprefix("torch.")
         if picture_shape(data) is not None:
             return (
                 "import numpy, onnxruntime\n"
@@ -91,14 +91,23 @@ class Pipeline(Format):
                 f'session = onnxruntime.InferenceSession("{FILE}")\n'
                 'picture = ImageOps.exif_transpose(Image.open("photo.jpg")).convert("RGB")\n'
                 'outputs = session.run(None, {"inputs": numpy.asarray(picture)[None]})[0]  '
-                f"# inputs: uint8 RGB (batch, height, width, 3) of any size; outputs: {data.task.readable}"
+                f"# inputs: {self._takes(data)}; outputs: {data.task.readable}"
             )
         return (
             "import onnxruntime\n"
             f'session = onnxruntime.InferenceSession("{FILE}")\n'
-            f'outputs = session.run(None, {{"inputs": inputs}})[0]  # inputs: {kind} (batch, {shape}), as they come; '
+            f'outputs = session.run(None, {{"inputs": inputs}})[0]  # inputs: {self._takes(data)}; '
             f"outputs: {data.task.readable}"
         )
+
+    @staticmethod
+    def _takes(data: "DataSet") -> str:
+        """What inputs are, in words."""
+        if picture_shape(data) is not None:
+            return "uint8 RGB (batch, height, width, 3), pictures of any size"
+        raw = data.validation.inputs
+        shape = ", ".join(map(str, raw.shape[1:]))
+        return f"{str(raw.dtype).removeprefix('torch.')} (batch, {shape}), as they come"
 
 
 def _network(subject: Subject, folder: Path) -> "ModelProto":

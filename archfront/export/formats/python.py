@@ -113,7 +113,8 @@ def prepare(image: Any) -> torch.Tensor:
     height, width = PREPROCESSING["size"]
     image = image.convert(PREPROCESSING["mode"])
     scale = max(width / image.width, height / image.height)
-    image = image.resize((max(width, round(image.width * scale)), max(height, round(image.height * scale))))
+    wide, high = max(width, round(image.width * scale)), max(height, round(image.height * scale))
+    image = image.resize((wide, image.height)).resize((wide, high))
     left, top = (image.width - width) // 2, (image.height - height) // 2
     image = image.crop((left, top, left + width, top + height))
     pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(1, height, width, -1)

@@ -7,7 +7,7 @@ from torch import nn
 
 from search_spaces.errors import SpaceError
 from search_spaces.layers.conv_norm import shape_behind
-from search_spaces.layers.inverted_residual import inverted, inverted_branch, inverted_name, inverted_parts
+from search_spaces.layers.inverted_residual import Skipped, inverted, inverted_branch, inverted_name, inverted_parts
 from search_spaces.parts import Part, Placed, part, shared, size, slot
 from search_spaces.site import Shape, Site
 
@@ -22,7 +22,8 @@ from search_spaces.site import Shape, Site
 class InvertedBottleneckDownsample(Part):
     """1x1 to `expansion` times the channels, depthwise convolution of the stride, 1x1 to the width without activation.
 
-    There is no shortcut. `stride` 1 changes the channels alone. The rest is as in the token mixer of this name.
+    `stride` 1 changes the channels alone, and has a shortcut where they stay the same. The rest is as
+    in the token mixer of this name.
     """
 
     kernel: int = size("kernel", default=3, grows=True)
@@ -56,4 +57,5 @@ class InvertedBottleneckDownsample(Part):
         return inverted_name(self, site, name)
 
     def build(self, site: Site) -> nn.Module:
-        return inverted(self, site, site.leads_to, self.stride)
+        layers = inverted(self, site, site.leads_to, self.stride)
+        return Skipped(*layers) if self.shape_after(site) == site.shape and self.stride == 1 else layers

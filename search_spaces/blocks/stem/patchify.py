@@ -20,12 +20,14 @@ from search_spaces.site import Shape, Site
 class PatchifyStem(Part):
     """A linear layer on patches of `patch` x `patch` pixels that don't overlap, and a normalization.
 
-    Of sequences, on `patch` positions in a row. A positional encoding, if there is one, comes last.
+    Of sequences, on `patch` positions in a row. A positional encoding, if there is one, comes last. The
+    layer has a `bias` in any case where nothing normalizes.
     """
 
     patch: int = size("stride", default=4, shared=False)
     norm: Any = slot("norm", default="layer")
     positional_encoding: Any = slot("positional_encoding", default=None)
+    bias: bool = False
 
     def validate(self) -> None:
         if self.patch < 1:
@@ -46,7 +48,7 @@ class PatchifyStem(Part):
         return [("norm", self.norm, after), ("positional_encoding", self.positional_encoding, after)]
 
     def build(self, site: Site) -> nn.Module:
-        sides, bias, after = len(site.sides), self.norm is None, site.at(self.shape_after(site))
+        sides, bias, after = len(site.sides), self.bias or self.norm is None, site.at(self.shape_after(site))
         conv = convolution(sides, site.channels, site.leads_to, self.patch, self.patch, bias=bias)
         rest = [inner.build(after) for inner in (self.norm, self.positional_encoding) if inner is not None]
         return nn.Sequential(conv, *rest)

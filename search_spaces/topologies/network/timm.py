@@ -20,8 +20,10 @@ from search_spaces.errors import SpaceError, near
 from search_spaces.parts import Part, part
 from search_spaces.site import Shape, Site
 
-WIDTHS, DEPTHS = ("channel_multiplier", "model_width", "width"), ("depth_multiplier",)
-"""What timm's builders of a family call the multipliers of channels and of layers."""
+WIDTHS = ("channel_multiplier", "model_width", "width")
+"""What timm's builders of a family call the multiplier of channels."""
+DEPTHS = ("depth_multiplier",)
+"""What they call that of layers."""
 
 
 class TimmNetwork(nn.Module):

@@ -11,6 +11,7 @@ class TestInvertedBottleneckDownsample(PartConformance):
         (InvertedBottleneckDownsample(5, 1, "batch", "relu6", "squeeze_excitation"), (12, 5, 7)),
         (InvertedBottleneckDownsample(3, 2.3, "layer", "hard_swish", "eca", 1), (16, 5, 7)),
         (InvertedBottleneckDownsample(3, 3, None, divisor=1), (16, 9)),
+        (InvertedBottleneckDownsample(stride=1), (24, 5, 7)),
     ]
     wrong = [
         (lambda: InvertedBottleneckDownsample(kernel=2), "inverted_bottleneck.kernel"),
@@ -20,9 +21,9 @@ class TestInvertedBottleneckDownsample(PartConformance):
     ]
 
     def reference(self, part, site, module, x):
-        """Wide, depthwise with the stride, attention, to the width, and no activation behind that."""
-        wide = {4: 64, 1: 12, 2.3: 40, 3: 48}[part.expansion]
-        layers = list(module)
+        """Wide, depthwise with the stride, attention, to the width, and a shortcut where shapes stay."""
+        wide = {4: 4 * site.channels, 1: 12, 2.3: 40, 3: 48}[part.expansion]
+        layers, given = list(module), x
         long = 1 + (part.norm is not None)
         parts = (part.norm, part.activation)
         if part.expansion != 1:
@@ -33,4 +34,5 @@ class TestInvertedBottleneckDownsample(PartConformance):
         layers = layers[long + 1 :]
         if part.channel_attention is not None:
             x = behind(part.channel_attention, x, layers.pop(0))
-        return behind_conv(x, layers, 1, part.norm)
+        y = behind_conv(x, layers, 1, part.norm)
+        return given + y if site.channels == site.width and part.stride == 1 else y
