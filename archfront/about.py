@@ -39,6 +39,17 @@ def found(experiment: Experiment) -> list[str]:
     return list(found_out(experiment.data))
 
 
+def advice(experiment: Experiment) -> list[str]:
+    """What to do about what was found, where the search as it is ordered does nothing about it."""
+    if experiment.data is None or "accuracy" not in experiment.plan.wanted:
+        return []
+    from evaluators.datasets import very_uneven
+
+    if not very_uneven(experiment.data.task.frequencies):
+        return []
+    return ["accuracy counts rare classes little; --objective balanced_accuracy seeks all alike, and weighs them so"]
+
+
 def recipe_of(experiment: Experiment) -> Any:
     """The recipe that candidates are trained by; None where nothing is trained."""
     recipe = getattr(experiment.main, "recipe", None)
@@ -66,4 +77,4 @@ def _named(value: Any) -> str:
     return str(getattr(value, "name", None) or value) if not isinstance(value, float) else f"{value:g}"
 
 
-__all__ = ["about", "found", "recipe_of", "training"]
+__all__ = ["about", "advice", "found", "recipe_of", "training"]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from archfront.about import about, found, recipe_of
+from archfront.about import about, advice, found, recipe_of
 from archfront.budget.planning import wanted, with_spending
 from archfront.budget.spending import Spending
 from archfront.budget.timetable import Timetable
@@ -88,7 +88,7 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     # From what the study keeps, so that it goes on with the same whatever has become of the file, or the other study.
     controller.begin_with(read(experiment.space, study.settings.get("warm_start_architectures") or []))
     folder.mkdir(parents=True, exist_ok=True)
-    progress.found, progress.notes = found(experiment), notes(order, controller, spending)
+    progress.found, progress.notes = found(experiment), notes(order, controller, spending) + advice(experiment)
     progress.about = about(experiment, order.workers, launcher_name(order))
     if spending is not None:
         progress.about += spending.lines()

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from archfront.budget.finals import Finals, Record, chosen, untried
 from archfront.budget.timetable import Timetable
-from archfront.contracts import Evaluation, Objective, Proposal, Status, judged
+from archfront.contracts import Evaluation, Objective, Proposal, Status, judged, plural
 from archfront.launchers.base import Done, Job, Launcher
 from archfront.study import FINISHED, Point, Recorded, Study, StudyWriter
 from archfront.watching import Watched
@@ -97,7 +97,7 @@ class Progress(Watched):
         common = self.reasons.most_common(2)
         said = "; ".join(f"{count} × {reason}" for reason, count in common)
         cure = CURES.get(Status(common[0][0].partition(":")[0]))
-        return f"none of the {total} evaluations succeeded: {said}" + (f"; {cure}" if cure else "")
+        return f"none of the {plural(total, 'evaluation')} succeeded: {said}" + (f"; {cure}" if cure else "")
 
     @property
     def seconds_left(self) -> float | None:

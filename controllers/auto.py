@@ -82,6 +82,9 @@ class Auto(Controller):
     def restore(self, proposals: Iterable[Proposal], evaluations: Iterable[Evaluation]) -> None:
         self._inner.restore(proposals, evaluations)
 
+    def take(self, proposal: Proposal) -> None:
+        self._inner.take(proposal)
+
     def _remember(self, proposal: Proposal) -> None:
         self._inner._remember(proposal)
 
@@ -100,6 +103,7 @@ def pick(size: int | None, objectives: int, evaluations: int) -> tuple[str, str]
     if evaluations > MODELLED:
         return evolution, f"with more than {MODELLED:,} evaluations, evolution keeps up and a model's thinking doesn't"
     if 0 < evaluations <= FEW:
-        return evolution, f"{evaluations} evaluations are too few to learn a model from"
+        few = "1 evaluation is" if evaluations == 1 else f"{evaluations} evaluations are"
+        return evolution, f"{few} too few to learn a model from"
     budget = f"{evaluations:,} evaluations" if evaluations else "a budget of time"
     return "model-based", f"with {budget}, a model finds the {'front' if objectives > 1 else 'best'} soonest"

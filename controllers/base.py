@@ -7,7 +7,7 @@ from inspect import Parameter, signature
 from random import Random
 from typing import Any, ClassVar
 
-from archfront.contracts import Constraint, Evaluation, Objective, Proposal, WrongUse
+from archfront.contracts import Constraint, Evaluation, Objective, Proposal, WrongUse, plural
 from controllers.archive import Archive
 from search_spaces.errors import near
 from search_spaces.registry import Registry
@@ -228,7 +228,8 @@ def doubts(controller: Controller, evaluations: int | None) -> list[str]:
     acting = controller.acting
     cure = "lower it by" if acting is controller else f"lower it by --controller {acting.called}"
     return [
-        f"{key} = {value} of {evaluations} evaluations: all is drawn at random; {cure} --set controller.{key}=N"
+        f"{key} = {value} of {plural(evaluations, 'evaluation')}: all is drawn at random; "
+        f"{cure} --set controller.{key}=N"
         for key, value in acting.settings.items()
         if key in AT_RANDOM and isinstance(value, int) and evaluations is not None and value >= evaluations
     ]

@@ -15,7 +15,7 @@ from archfront.contracts import METRICS, Artifact, Context, Evaluation, Metric, 
 from evaluators import checkpoints, confusion
 from evaluators.base import EVALUATORS, Evaluator
 from evaluators.candidate_training import Training, seed_of, suffix, threads_set, training_device
-from evaluators.datasets import DataSet
+from evaluators.datasets import DataSet, very_uneven
 from evaluators.inherited_weights import InheritedWeights
 from evaluators.intervals import over_runs
 from evaluators.parent_weights import from_parents
@@ -33,6 +33,8 @@ from search_spaces.parts import has_holes, without_recipe
 
 RUNS = "runs"
 """The kind of artifact that keeps the metrics of each of several runs."""
+BALANCE = 0.5
+"""The power of the class weights where all of very uneven classes are sought alike: see docs/tasks.md for figures."""
 PARENT = "parent"
 """The setting `inherit` for weights of the study itself."""
 
@@ -94,6 +96,7 @@ class TrainingEvaluator(Evaluator):
         self._settings, self._seeds, self._inherit = recipe, seeds, inherit
         self._pretrained, self._weights, self._start = begun_by(pretrained, weights, start, inherit), weights, start
         self.probes = chosen(probes)
+        self._evenly = False
         self._device = training_device(device)
         self._checked: tuple[Recipe, str] | None = None
         self._source: InheritedWeights | None = None
@@ -117,7 +120,11 @@ class TrainingEvaluator(Evaluator):
         return (*self._task.measures, *(f"test_{name}" for name in self._task.measures), *further)
 
     def narrowed(self, metrics: Sequence[str], where: str | None = None) -> Evaluator:
-        """Itself, with the probes that yield what of these metrics nothing here does."""
+        """Itself, with the probes that yield what of these metrics nothing here does.
+
+        Where all classes are sought alike (`balanced_accuracy`, and not `accuracy`), uneven ones are weighed.
+        """
+        self._evenly = "balanced_accuracy" in metrics and "accuracy" not in metrics
         wanted = [name for name in metrics if name.partition("@")[0] not in {*METRICS, *self.metrics()}]
         self.probes = (*self.probes, *chosen(naming(wanted)))
         return self
@@ -142,8 +149,9 @@ class TrainingEvaluator(Evaluator):
 
     def recipe(self, dataset: DataSet) -> Recipe:
         """The recipe that candidates are trained by on `dataset`, where they don't bring their own."""
+        weighed = {"balance": BALANCE} if self._evenly and very_uneven(dataset.task.frequencies) else {}
         tuned = bool(self._start) or self._pretrained
-        return (fine_tuning_recipe if tuned else default_recipe)(dataset, **self._settings)
+        return (fine_tuning_recipe if tuned else default_recipe)(dataset, **{**weighed, **self._settings})
 
     def recipe_of(self, architecture: Any, dataset: DataSet) -> Recipe:
         """The recipe that this candidate is trained by on `dataset`."""

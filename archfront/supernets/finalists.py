@@ -14,6 +14,9 @@ from evaluators.recipes.training import FIELDS
 from search_spaces import canonical
 from search_spaces.registry import load_file
 
+FIRST_WEIGHTS = ("pretrained", "weights", "start")
+"""Settings of a training that say what it starts from in place of random weights."""
+
 
 @dataclass(frozen=True)
 class Final:
@@ -33,7 +36,9 @@ def settings_for(study: Study, final: Final, name: str, url: str, begun: Study |
     The seeds are the next ones after those that it trained with: the same trainings again would tell nothing. Raises
     `WrongUse` when there is no front, or nothing to fine-tune from.
     """
-    kept = _recipe(begun or study)
+    kept = _training(begun or study)
+    if final.fine_tune:
+        kept = {key: value for key, value in kept.items() if key not in FIRST_WEIGHTS}
     evaluator: dict[str, Any] = {**kept, "name": "training", "seeds": final.seeds}
     if final.epochs is not None:
         evaluator["epochs"] = final.epochs
@@ -57,12 +62,12 @@ def settings_for(study: Study, final: Final, name: str, url: str, begun: Study |
     return settings_from({**overlaid(base, over), "evaluator": evaluator}, f"finalists of '{study.name}'")
 
 
-def _recipe(study: Study) -> dict[str, Any]:
-    """The fields of the recipe that the study's trainings were given, or those of its supernet."""
+def _training(study: Study) -> dict[str, Any]:
+    """The recipe's fields that the study's trainings were given, and their first weights; or those of its supernet."""
     folder, settings = judged(study)
     if folder:
         return recipe_in(Path(folder))
-    return {key: value for key, value in settings.items() if key in FIELDS}
+    return {key: value for key, value in settings.items() if key in (*FIELDS, *FIRST_WEIGHTS)}
 
 
 def best(study: Study, top: int) -> list[Point]:

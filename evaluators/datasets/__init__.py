@@ -1,7 +1,7 @@
 """Data sets: one source per file, checked before a search starts, split into train, validation and test."""
 
 from evaluators.datasets.arrays import DATASETS, Arrays
-from evaluators.datasets.dataset import Augmentation, DataSet, Split, describe, found_out
+from evaluators.datasets.dataset import Augmentation, DataSet, Split, describe, found_out, very_uneven
 from evaluators.datasets.feed import Feed, laid_out
 from evaluators.datasets.loading import load
 
@@ -16,4 +16,5 @@ __all__ = [
     "found_out",
     "laid_out",
     "load",
+    "very_uneven",
 ]

@@ -16,6 +16,7 @@ Medium = Literal["pictures", "spectrograms", "tokens", "tables"]
 """What examples are, as networks take them: float maps (channels, height, width), maps (1, bands, frames), integers
 (length,) or numbers (columns,)."""
 UNEVEN = "unbalanced"
+VERY_UNEVEN = 5.0
 SHOWN = 1000
 """Of more classes than this, and of tokens, nothing is said about how even they are."""
 
@@ -148,3 +149,8 @@ def _balance(task: Task) -> str:
 def uneven(counts: Sequence[int]) -> bool:
     """Whether classes differ so much in size that accuracy alone says too little of the small ones."""
     return max(counts) > 1.5 * min(counts)
+
+
+def very_uneven(counts: Sequence[int]) -> bool:
+    """Whether the commonest class has so many more examples than the rarest that a network may ignore that one."""
+    return bool(counts) and max(counts) >= VERY_UNEVEN * max(1, min(counts))

@@ -12,6 +12,8 @@ from archfront.report import write_report
 from archfront.report.confusion import Confusion, recalls
 from archfront.study import open_study
 from dashboard import pages
+from evaluators.datasets import load
+from evaluators.training import TrainingEvaluator
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +66,29 @@ def test_it_is_said_when_a_search_begins(
     assert run(["search", "--study", "hats", "--evaluations", "2"]) == 0
     said = capsys.readouterr().out
     assert "note: 2 of 2 test pictures also occur in train" in said and "note: unbalanced: 'hat'" in said
+    assert "--objective balanced_accuracy seeks all alike" in said
     assert "data npz:hats.npz: 2 classes, 8×8 pixels" in said and "training 1 epoch of 1 step of 64 examples" in said
 
 
 def test_recalls_name_the_class_that_was_missed_first() -> None:
     found = recalls(Confusion(("hat", "head", "never"), "test", ((0, 12, 0), (1, 9, 0), (0, 0, 0))))
     assert found == "test data, balanced accuracy 0.45, recall by class: hat 0% (0 of 12), head 90% (9 of 10)"
+
+
+@pytest.mark.parametrize(
+    ("metrics", "settings", "balance"),
+    [
+        (("balanced_accuracy", "latency_ms@host"), {}, 0.5),
+        (("accuracy",), {}, None),
+        (("accuracy", "balanced_accuracy"), {}, None),
+        (("balanced_accuracy",), {"balance": 0.0}, 0.0),
+    ],
+)
+def test_classes_are_weighed_where_all_are_sought_alike(
+    uneven: Path, metrics: tuple[str, ...], settings: dict[str, float], balance: float | None
+) -> None:
+    data = load(str(uneven / "hats.npz"))
+    evaluator = TrainingEvaluator(**settings).narrowed(metrics)
+    assert isinstance(evaluator, TrainingEvaluator)
+    assert evaluator.recipe(data).balance == balance
+    assert evaluator.recipe(load("digits")).balance == settings.get("balance")
