@@ -20,8 +20,7 @@ from evaluators.picture_files import ERRORS, GREY, fitted, opened, upright_size
 SPLITS = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
 NO_PICTURES = {".txt", ".md", ".json", ".csv", ".xml", ".py", ".yaml", ".yml", ".db", ".ini", ".html"}
 READING = 2
-"""Counts how pictures are read; what was read otherwise is read again. 2: upright by their EXIF, 16 bits scaled, the
-width first."""
+"""Counts how pictures are read; what was read otherwise is read again. 2: upright, 16 bits scaled, width first."""
 SIZE = 64
 """Pictures of different sizes become squares of this many pixels, unless `size` says otherwise."""
 

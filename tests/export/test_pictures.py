@@ -157,7 +157,7 @@ def test_another_way_of_scaling_is_refused() -> None:
         pictures = [photo(1, 200, 90), photo(2, 31, 77), photo(3, 28, 300)]
         assert "scaled as by Pillow" in check_scaling(model, pictures, shape)
         [resize] = [node for node in model.graph.node if node.op_type == "Resize"]
-        next(attribute for attribute in resize.attribute if attribute.name == "antialias").i = 0
+        next(attribute for attribute in resize.attribute if attribute.name == "cubic_coeff_a").f = -0.75
         with pytest.raises(ExportRefused, match="scales pictures otherwise than Pillow"):
             check_scaling(model, pictures, shape)
 

@@ -53,6 +53,7 @@ def made(study: Study, outcomes: list[Outcome]) -> list[Candidate]:
     return [study.candidate(str(outcome.number)) for outcome in outcomes]
 
 
+@pytest.mark.timeout(300)
 def test_two_in_a_row_make_two_candidates_with_lineage(studied: Opened, tmp_path: Path) -> None:
     study = studied()
     before = {point.number for point in study.points()}
