@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 from archfront.contracts import Constraint, Evaluation, Objective, Proposal
-from controllers.base import CONTROLLERS, Controller
+from controllers.base import CONTROLLERS, Controller, create
 from search_spaces.space import SearchSpace
 
 MODELLED = 2_000
@@ -37,7 +37,7 @@ class Auto(Controller):
     ) -> None:
         super().__init__(space, objectives, constraints, seed)
         self.picked, self.reason = pick(space.size(), len(objectives), evaluations)
-        self._inner = CONTROLLERS.get(self.picked)(space, objectives, constraints, seed)
+        self._inner = create(self.picked, space, objectives, constraints, seed)
         self.archive = self._inner.archive
         self.multi_fidelity = self._inner.multi_fidelity
 
@@ -46,6 +46,10 @@ class Auto(Controller):
         """Which controller was picked, and why; then what that one has to say."""
         said = f"; {self._inner.note}" if self._inner.note else ""
         return f"controller {self.picked}: {self.reason}{said}"
+
+    @property
+    def acting(self) -> Controller:
+        return self._inner.acting
 
     @property
     def waiting(self) -> bool:
@@ -78,6 +82,9 @@ class Auto(Controller):
     def restore(self, proposals: Iterable[Proposal], evaluations: Iterable[Evaluation]) -> None:
         self._inner.restore(proposals, evaluations)
 
+    def take(self, proposal: Proposal) -> None:
+        self._inner.take(proposal)
+
     def _remember(self, proposal: Proposal) -> None:
         self._inner._remember(proposal)
 
@@ -96,6 +103,7 @@ def pick(size: int | None, objectives: int, evaluations: int) -> tuple[str, str]
     if evaluations > MODELLED:
         return evolution, f"with more than {MODELLED:,} evaluations, evolution keeps up and a model's thinking doesn't"
     if 0 < evaluations <= FEW:
-        return evolution, f"{evaluations} evaluations are too few to learn a model from"
+        few = "1 evaluation is" if evaluations == 1 else f"{evaluations} evaluations are"
+        return evolution, f"{few} too few to learn a model from"
     budget = f"{evaluations:,} evaluations" if evaluations else "a budget of time"
     return "model-based", f"with {budget}, a model finds the {'front' if objectives > 1 else 'best'} soonest"

@@ -16,6 +16,9 @@ class Phases:
     def __init__(self, recipe: Recipe, network: nn.Module, data: DataSet, seed: int) -> None:
         self.parts = recipe.parts("phases")
         self.beside = nn.ModuleDict()
+        self._network = network
+        self._resting: list[nn.Parameter] = []
+        self._phase: Any = None
         if not self.parts:
             return
         device = next(network.parameters()).device
@@ -55,7 +58,24 @@ class Phases:
             end += part.share * steps
             last = round(end)
             if step < last:
+                self._enter(part)
                 own = dict(self.beside.items()).get(str(number))
                 return part, own, (step - first) / (last - first)
             first = last
+        self._enter(None)
         return None, None, 0.0
+
+    def _enter(self, part: Any) -> None:
+        """Let rest what doesn't learn in a phase, and learn again what rested in the one before."""
+        if part is self._phase:
+            return
+        for parameter in self._resting:
+            parameter.requires_grad_(True)
+        learning = None if part is None else part.learning(self._network)
+        self._phase, self._resting = part, []
+        if learning is None:
+            return
+        chosen = {id(parameter) for parameter in learning}
+        for parameter in self._network.parameters():
+            if parameter.requires_grad and id(parameter) not in chosen:
+                self._resting.append(parameter.requires_grad_(False))

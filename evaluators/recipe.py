@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from archfront.contracts import WrongUse
 from evaluators.recipes import Member
 from evaluators.recipes._slots import SLOTS
+from evaluators.recipes.learning.layer_wise import LayerWise
 from evaluators.recipes.partial import PartialRecipe
+from evaluators.recipes.phase.head_first import HeadFirst
 from evaluators.recipes.training import Recipe
 from search_spaces.errors import SpaceError
 from search_spaces.families import FAMILIES
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
     from evaluators.tasks import Task
 
 
+TUNED_LR, TUNED_FIRST = 0.2, 0.3
+"""The rate of a fine-tuning as a share of that of a training from scratch, and the first layer's as one of the last's;
+docs/pretrained.md has the comparison that they are from."""
+
+
 def default_recipe(dataset: "DataSet", **settings: Any) -> Recipe:
     """The recipe that suits a data set's size, with `settings` in place of its own.
 
@@ -31,6 +38,18 @@ def default_recipe(dataset: "DataSet", **settings: Any) -> Recipe:
     batch_size = int(settings.get("batch_size", usual if size < 40_000 else 2 * usual))
     epochs = min(30, max(7, -(-150 // max(1, size // batch_size))))
     return Recipe(**{"epochs": epochs, "batch_size": batch_size, **settings})
+
+
+def fine_tuning_recipe(dataset: "DataSet", epochs: int | None = None, **settings: Any) -> Recipe:
+    """The recipe for a network that begins with weights from elsewhere, with `settings` in place of its own.
+
+    The rate is a fifth of a training's from scratch, the first layer's a third of the last one's, the head learns first
+    while the others rest, and there are two thirds of the epochs (5 or more) unless it is said.
+    """
+    usual = default_recipe(dataset, **settings)
+    length = epochs or settings.get("epochs") or max(5, -(-2 * usual.epochs // 3))
+    suited = {"lr": TUNED_LR * usual.lr, "learning": LayerWise(TUNED_FIRST), "phases": (HeadFirst(),)}
+    return default_recipe(dataset, **{**suited, **settings, "epochs": length})
 
 
 def own_recipe(architecture: Any, recipe: Recipe) -> Recipe:

@@ -15,13 +15,15 @@ from archfront.contracts import METRICS, Artifact, Context, Evaluation, Metric, 
 from evaluators import checkpoints, confusion
 from evaluators.base import EVALUATORS, Evaluator
 from evaluators.candidate_training import Training, seed_of, suffix, threads_set, training_device
-from evaluators.datasets import DataSet
+from evaluators.datasets import DataSet, very_uneven
 from evaluators.inherited_weights import InheritedWeights
 from evaluators.intervals import over_runs
 from evaluators.parent_weights import from_parents
+from evaluators.pretrained_weights import PretrainedWeights
 from evaluators.probes import check, chosen, metrics_of, naming, probed
-from evaluators.recipe import check_recipe, default_recipe, own_recipe
+from evaluators.recipe import check_recipe, default_recipe, fine_tuning_recipe, own_recipe
 from evaluators.recipes.training import FIELDS, Recipe
+from evaluators.starting_weights import StartingWeights, start_from
 from evaluators.tasks import Task
 from evaluators.tasks.classification import Classification
 from evaluators.training_loss import TrainingLoss
@@ -31,6 +33,8 @@ from search_spaces.parts import has_holes, without_recipe
 
 RUNS = "runs"
 """The kind of artifact that keeps the metrics of each of several runs."""
+BALANCE = 0.5
+"""The power of the class weights where all of very uneven classes are sought alike: see docs/tasks.md for figures."""
 PARENT = "parent"
 """The setting `inherit` for weights of the study itself."""
 
@@ -45,7 +49,10 @@ class TrainingEvaluator(Evaluator):
     weights left are those of the run that is best on validation data. `inherit` is the folder of a supernet: the
     candidate is then not trained from scratch but on from the weights that it has in there. With `inherit` "parent" it
     is trained on from the weights of a parent, wherever edits that leave the network's function as it was (see
-    `search_spaces.edits`) lead from one to it, and from scratch elsewhere. `probes` are further measurements of each
+    `search_spaces.edits`) lead from one to it, and from scratch elsewhere. With `pretrained`, networks of timm begin
+    with pretrained weights, those of the folder `weights` where it has them; with `start`, the folder of a study or of
+    a supernet, of whatever data, candidates begin with the weights that they have in there. What begins so is trained
+    by `fine_tuning_recipe`, the others from scratch for as many epochs. `probes` are further measurements of each
     trained network (`evaluators.probes`), as "calibration,corruptions(severity=5)"; those of the registered ones whose
     metrics a search wants come by themselves.
 
@@ -59,6 +66,7 @@ class TrainingEvaluator(Evaluator):
     """
 
     name = "training"
+    doing = "training"
     by_task = True
     trains_by_recipe = True
 
@@ -67,12 +75,15 @@ class TrainingEvaluator(Evaluator):
         device: str = "auto",
         seeds: int = 1,
         inherit: str = "",
+        pretrained: bool | None = None,
+        weights: str = "",
+        start: str = "",
         probes: str | Sequence[str] = (),
         **recipe: Any,
     ) -> None:
         for key in recipe:
             if key not in FIELDS:
-                known = (*FIELDS, "device", "seeds", "inherit", "probes")
+                known = (*FIELDS, "device", "seeds", "inherit", "pretrained", "weights", "start", "probes")
                 raise WrongUse(f"the evaluator 'training' has no setting '{key}'; {near(key, known)}")
         try:
             settled = Recipe(**recipe)
@@ -83,10 +94,13 @@ class TrainingEvaluator(Evaluator):
         if not isinstance(seeds, int) or isinstance(seeds, bool) or not 1 <= seeds <= 100:
             raise WrongUse(f"seeds={seeds!r} must be an integer from 1 to 100: how often each candidate is trained")
         self._settings, self._seeds, self._inherit = recipe, seeds, inherit
+        self._pretrained, self._weights, self._start = begun_by(pretrained, weights, start, inherit), weights, start
         self.probes = chosen(probes)
+        self._evenly = False
         self._device = training_device(device)
         self._checked: tuple[Recipe, str] | None = None
         self._source: InheritedWeights | None = None
+        self._begun: StartingWeights | None = None
         self._task: Task | type[Task] = Classification
         self.resource = "gpu" if self._device == "cuda" else "cpu"
 
@@ -106,7 +120,11 @@ class TrainingEvaluator(Evaluator):
         return (*self._task.measures, *(f"test_{name}" for name in self._task.measures), *further)
 
     def narrowed(self, metrics: Sequence[str], where: str | None = None) -> Evaluator:
-        """Itself, with the probes that yield what of these metrics nothing here does."""
+        """Itself, with the probes that yield what of these metrics nothing here does.
+
+        Where all classes are sought alike (`balanced_accuracy`, and not `accuracy`), uneven ones are weighed.
+        """
+        self._evenly = "balanced_accuracy" in metrics and "accuracy" not in metrics
         wanted = [name for name in metrics if name.partition("@")[0] not in {*METRICS, *self.metrics()}]
         self.probes = (*self.probes, *chosen(naming(wanted)))
         return self
@@ -122,20 +140,33 @@ class TrainingEvaluator(Evaluator):
             self._checked = recipe, context.data.sha256
         if self._inherit not in ("", PARENT) and self._source is None:
             self._source = InheritedWeights(self._inherit, context.data, self._device)
+        if self._begun is None and (self._start or self._pretrained):
+            self._begun = start_from(self._start) if self._start else PretrainedWeights(self._weights)
+
+    def look_over(self, space: Any) -> None:
+        if self._begun is not None:
+            self._begun.check(space)
 
     def recipe(self, dataset: DataSet) -> Recipe:
         """The recipe that candidates are trained by on `dataset`, where they don't bring their own."""
-        return default_recipe(dataset, **self._settings)
+        weighed = {"balance": BALANCE} if self._evenly and very_uneven(dataset.task.frequencies) else {}
+        tuned = bool(self._start) or self._pretrained
+        return (fine_tuning_recipe if tuned else default_recipe)(dataset, **{**weighed, **self._settings})
 
     def recipe_of(self, architecture: Any, dataset: DataSet) -> Recipe:
         """The recipe that this candidate is trained by on `dataset`."""
-        return own_recipe(architecture, self.recipe(dataset))
+        usual = self.recipe(dataset)
+        if self._begun is not None and not self._begun.covers(without_recipe(architecture)):
+            usual = default_recipe(dataset, **{**self._settings, "epochs": usual.epochs})
+        return own_recipe(architecture, usual)
 
     def epochs(self, context: Context) -> int:
         return self.recipe(context.data).epochs
 
     def identity(self) -> str:
-        """The hash of the supernet that weights are inherited from, if they are."""
+        """The hash of what weights are from, the supernet that they are inherited from or what is begun with."""
+        if self._begun is not None:
+            return self._begun.identity
         return "" if self._source is None else self._source.sha256
 
     def evaluate(self, proposal: Proposal, context: Context) -> Evaluation:
@@ -147,9 +178,13 @@ class TrainingEvaluator(Evaluator):
         with threads_set(context.threads):
             for number in range(self._seeds):
                 run = replace(context, seed=context.seed + number, checkpoint=_checkpoint(context, number))
+                run = replace(run, until=_share(context.until, self._seeds - number))
                 training = self._training(proposal, run, number, started)
-                training.run(epochs)
-                runs.append(self._measured(training, epochs))
+                reached = training.run(epochs)
+                if proposal.fidelity is not None and reached < epochs:
+                    epochs = int(reached)
+                    proposal = replace(proposal, fidelity=epochs)
+                runs.append(self._measured(training, reached))
                 left.append(training.saved(epochs))
         return self._gathered(proposal, context, runs, left)
 
@@ -160,7 +195,7 @@ class TrainingEvaluator(Evaluator):
         recipe = self.recipe_of(proposal.architecture, dataset)
         return Training(model, recipe, dataset, self._device, proposal, context, number, origin, started)
 
-    def _measured(self, training: Training, epochs: int) -> tuple[Metric, ...]:
+    def _measured(self, training: Training, epochs: float) -> tuple[Metric, ...]:
         """The task's measures of the trained network, then those of the probes."""
         found = training.measured(epochs)
         seed, how = training.context.seed, found[0].provenance
@@ -175,6 +210,11 @@ class TrainingEvaluator(Evaluator):
         dataset: DataSet = context.data
         seed = seed_of(context, proposal, "weights")
         model = build(proposal.architecture, dataset.inputs, dataset.outputs, seed)
+        if self._begun is not None:
+            network = without_recipe(proposal.architecture)
+            if not self._begun.covers(network):
+                return model, {self._begun.setting: "none"}
+            return model, {self._begun.setting: self._begun.begin(network, model, dataset)}
         if self._inherit == PARENT:
             found = from_parents(proposal.architecture, context, seed)
             if found is not None:
@@ -211,6 +251,19 @@ class TrainingEvaluator(Evaluator):
         return Evaluation(proposal, metrics=tuple(metrics), artifacts=tuple(artifacts))
 
 
+def begun_by(pretrained: bool | None, weights: str, start: str, inherit: str) -> bool:
+    """Whether these settings say that timm's networks begin with pretrained weights; `WrongUse` for two sources."""
+    given = {"pretrained": bool(pretrained) or bool(weights), "start": bool(start), "inherit": bool(inherit)}
+    if sum(given.values()) > 1:
+        both = " and ".join(name for name, said in given.items() if said)
+        raise WrongUse(f"{both} are two sources of the weights that trainings begin with; leave out one of them")
+    if pretrained is False and weights:
+        raise WrongUse(
+            f"weights={weights} are pretrained weights, and pretrained=false says to take none; leave out one"
+        )
+    return given["pretrained"]
+
+
 def _kept_runs(proposal: Proposal, context: Context, runs: list[tuple[Metric, ...]]) -> Artifact:
     """Each run's metrics, as a JSON file: {"seeds": [...], "accuracy": [...], ...}, in the order of the runs."""
     value: dict[str, list[Any]] = {"seeds": [context.seed + number for number in range(len(runs))]}
@@ -221,6 +274,12 @@ def _kept_runs(proposal: Proposal, context: Context, runs: list[tuple[Metric, ..
     draft.write_text(json.dumps(value) + "\n", encoding="utf-8")
     os.replace(draft, path)
     return checkpoints.artifact(context.folder, path, RUNS)
+
+
+def _share(until: float | None, runs: int) -> float | None:
+    """When the next of so many runs is to be done, so that each gets as much of the time that is left."""
+    now = time.monotonic()
+    return until if until is None else now + (until - now) / runs
 
 
 def _checkpoint(context: Context, number: int) -> Path | None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from search_spaces import canonical
 from search_spaces.decisions import INACTIVE, Compiler, Decision, Pick, clear
 from search_spaces.errors import SpaceError
+from search_spaces.holes import OneOf
 from search_spaces.parts import Part
 
 TRIES = 1000
@@ -295,7 +296,7 @@ def as_space(value: Any, name: str) -> SearchSpace:
         if isinstance(value, Space) and value.name == "space":
             return value.named(name)
         return value
-    if isinstance(value, Part):
+    if isinstance(value, Part | OneOf):
         return Space(value, name)
     raise SpaceError(f"'{name}' is a {type(value).__name__}; a search space is a tree of parts with holes")
 

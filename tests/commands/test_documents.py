@@ -47,6 +47,7 @@ DOCUMENTS = [
     "README.md",
     "CONTRIBUTING.md",
     "docs/controllers.md",
+    "docs/export.md",
     "docs/finishing.md",
     "docs/launchers.md",
     "docs/recipes.md",

@@ -37,6 +37,10 @@ class Phase(Member):
         """What learns beside the network, as a head of its own; made before the training, random, and kept with it."""
         return None
 
+    def learning(self, network: nn.Module) -> list[nn.Parameter] | None:
+        """The network's parameters that learn in it, while all others rest; None: all that learn otherwise."""
+        return None
+
     def loss(self, network: nn.Module, beside: nn.Module | None, inputs: Tensor, targets: Tensor) -> Tensor:
         """The loss of a batch, of what says `own_loss`."""
         raise NotImplementedError(f"{type(self).__name__} has no loss of its own; say so with own_loss = False")
