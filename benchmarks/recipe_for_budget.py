@@ -4,7 +4,8 @@ python -m benchmarks.recipe_for_budget --data npz:FOLDER/images/cifar10_subset_u
     --network resnet timm:lcnet_050 --recipe 'lr=0.005' 'lr=0.005 schedule=one_cycle averaging=ema(decay=0.99)'
 python -m benchmarks.recipe_for_budget --table recipes.jsonl
 
-A training ends when its seconds (of the process, augmentation counted, the final test not) are used up: the share of
+With --epochs instead of --seconds all recipes have equal epochs, whatever else the processor has to do. A training of
+--seconds ends when its seconds (of the process, augmentation counted, the final test not) are used up: the share of
 them that is gone says where in its schedule a step is, as a search's deadline does. Runs that stand in the file already
 aren't repeated, so that a benchmark which was stopped goes on.
 """
@@ -14,6 +15,7 @@ import json
 import time
 from collections import defaultdict
 from contextlib import nullcontext
+from itertools import product
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -36,6 +38,8 @@ from search_spaces.building import build
 from search_spaces.spaces import SPACES
 from search_spaces.topologies import Network, Stage
 
+KEYS = ("data", "length", "network", "recipe", "seed")
+"""What tells one run from another."""
 STAND_IN = Network(Conv3x3Stem(stride=1), (Stage(8, (Block("pool", "mlp"),), None),))
 """Named in proposals of networks that are none of ours."""
 
@@ -93,37 +97,39 @@ def settings_of(text: str) -> dict[str, Any]:
     return found
 
 
-def run(data: DataSet, name: str, text: str, seconds: float, seed: int) -> dict[str, Any]:
-    """One training, as a line of the file."""
+def run(data: DataSet, name: str, text: str, length: float, by_epochs: bool, seed: int) -> dict[str, Any]:
+    """One training of so many epochs or seconds, as what a line of the file says of it."""
     recipe = default_recipe(data, **settings_of(text))
     context = Context(Path(), seed, torch.get_num_threads(), inputs=data.inputs, outputs=data.outputs, data=data)
     training = Training(network(name, data, seed), recipe, data, "cpu", Proposal(STAND_IN, "none"), context)
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]), fast_gradients(training.model):
         torch.manual_seed(seed)
-        steps = trained(training, seconds, generator)
+        began = time.process_time()
+        steps = trained(training, length, by_epochs, generator)
+        took = time.process_time() - began
     with training.averaged.in_place(training.model) if training.averaged else nullcontext():
         tallies = [
             tested(training.model, Feed(data, part).batches(EVALUATION_BATCH), data.task)
             for part in (data.validation, data.test)
         ]
     found = [tally.metrics(None, "")[0].value for tally in tallies]  # type: ignore[arg-type]
-    return {"accuracy": found[0], "test": found[1], "steps": steps, "epochs": steps / training.batches}
+    return {"accuracy": found[0], "test": found[1], "steps": steps, "epochs": steps / training.batches, "took": took}
 
 
-def trained(training: Training, seconds: float, generator: torch.Generator) -> int:
-    """Train for some seconds of the process; the number of steps."""
+def trained(training: Training, length: float, by_epochs: bool, generator: torch.Generator) -> int:
+    """Train for some epochs, or seconds of the process; the number of steps."""
     training.model.train()
     taken, began = 0, time.process_time()
     while True:
         order = torch.randperm(training.dataset.train.size, generator=generator)
         examples = training.feed.in_order(order[: training.batches * training.batch], training.batch)
         for inputs, targets in examples:
-            share = (time.process_time() - began) / seconds
+            share = taken / (length * training.batches) if by_epochs else (time.process_time() - began) / length
             if share >= 1:
                 return taken
             # As many steps in all as there will be at the pace so far; the first ones say little of it.
-            steps = round((taken + 1) / max(share, 0.002))
+            steps = round(length * training.batches if by_epochs else (taken + 1) / max(share, 0.002))
             training.pace.set(training.optimizer, taken, steps)
             training._step(inputs, targets, taken, steps, generator)
             taken += 1
@@ -131,13 +137,11 @@ def trained(training: Training, seconds: float, generator: torch.Generator) -> i
 
 def table(path: Path) -> None:
     """Means over seeds, by data, seconds and network, the best recipe first."""
-    rows: dict[tuple[str, float, str], dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    rows: dict[tuple[str, str, str], dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     for line in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
-        rows[line["data"], line["seconds"], line["network"]][line["recipe"]].append(line)
-    for (data, seconds, name), recipes in sorted(rows.items()):
-        print(
-            f"\n{data}, {seconds:g} s, {name}\n\n| recipe | validation | test | epochs | runs |\n|---|---|---|---|---|"
-        )
+        rows[line["data"], line["length"], line["network"]][line["recipe"]].append(line)
+    for (data, length, name), recipes in sorted(rows.items()):
+        print(f"\n{data}, {length}, {name}\n\n| recipe | validation | test | epochs | runs |\n|---|---|---|---|---|")
         means = {
             key: [mean(run[what] for run in runs) for what in ("accuracy", "test", "epochs")]
             for key, runs in recipes.items()
@@ -153,31 +157,29 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=0, help="pixels of a folder's pictures")
     parser.add_argument("--network", nargs="+", default=["resnet"])
     parser.add_argument("--recipe", nargs="+", default=[""], help="fields of a recipe, with blanks between")
-    parser.add_argument("--seconds", type=float, nargs="+", default=[20.0])
+    lasting = parser.add_mutually_exclusive_group(required=True)
+    lasting.add_argument("--seconds", type=float)
+    lasting.add_argument("--epochs", type=float)
+    lasting.add_argument("--table", type=Path, help="print what a file holds, and do nothing else")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--to", type=Path, default=Path("recipes.jsonl"))
-    parser.add_argument("--table", type=Path, help="print what a file holds, and do nothing else")
     arguments = parser.parse_args()
     if arguments.table:
         return table(arguments.table)
     torch.set_num_threads(1)
+    by_epochs = arguments.epochs is not None
+    length = f"{arguments.epochs:g} epochs" if by_epochs else f"{arguments.seconds:g} s"
     done = set()
     if arguments.to.exists():
         lines = map(json.loads, arguments.to.read_text(encoding="utf-8").splitlines())
-        done = {tuple(line[key] for key in ("data", "seconds", "network", "recipe", "seed")) for line in lines}
+        done = {tuple(line[key] for key in KEYS) for line in lines}
     sets = {source: load(source, **({"size": arguments.size} if arguments.size else {})) for source in arguments.data}
-    for seed in range(arguments.seeds):
-        for seconds in arguments.seconds:
-            for source, data in sets.items():
-                for name in arguments.network:
-                    for text in arguments.recipe:
-                        key = (Path(source.rpartition(":")[2]).stem, seconds, name, text, seed)
-                        if key in done:
-                            continue
-                        found = run(data, name, text, seconds, seed)
-                        about = dict(zip(("data", "seconds", "network", "recipe", "seed"), key, strict=True))
-                        with arguments.to.open("a", encoding="utf-8") as file:
-                            file.write(json.dumps({**about, **found}) + "\n")
+    for seed, source, name, text in product(range(arguments.seeds), sets, arguments.network, arguments.recipe):
+        key = (Path(source.rpartition(":")[2]).stem, length, name, text, seed)
+        if key not in done:
+            found = run(sets[source], name, text, arguments.epochs or arguments.seconds, by_epochs, seed)
+            with arguments.to.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({**dict(zip(KEYS, key, strict=True)), **found}) + "\n")
 
 
 if __name__ == "__main__":

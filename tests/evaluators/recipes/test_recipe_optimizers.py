@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from evaluators import checkpoints
 from evaluators.optimization import Pace, optimizer_for
+from evaluators.recipes.optimizer.muon import Muon
 from evaluators.recipes.training import Recipe
 from search_spaces.errors import SpaceError
 
@@ -95,7 +96,20 @@ def test_muon_flattens_convolutions_and_leaves_vectors_to_adamw() -> None:
     assert torch.allclose(found, other, atol=1e-5) and not torch.allclose(found, w, atol=1e-2)
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "lion", "lamb", "muon"])
+def test_muon_leaves_matrices_that_are_too_wide_to_adamw() -> None:
+    for shape, wide in (((16, 24), True), ((24, 2, 3, 3), True), ((15, 24), False)):
+        found, (w, g) = stepped("muon(widest=15)", shape=shape)
+        plain, _ = stepped("muon", shape=shape)
+        other = nn.Parameter(w.clone())
+        adamw = timm.optim.NAdamW([other], lr=LR, betas=(0.9, 0.999), eps=1e-7, weight_decay=DECAY)
+        other.grad = g
+        adamw.step()
+        assert torch.allclose(found, other, atol=1e-5) is wide and torch.equal(found, plain) is not wide
+    with pytest.raises(SpaceError, match=r"muon\.widest"):
+        Muon(widest=0)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "lion", "lamb", "muon", "muon(widest=4)"])
 def test_what_a_checkpoint_holds_is_all_that_an_optimizer_goes_on_from(optimizer: str) -> None:
     def net() -> nn.Module:
         torch.manual_seed(1)
