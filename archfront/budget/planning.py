@@ -108,9 +108,9 @@ def with_spending(order: "Order", experiment: Experiment, known: "Study | None")
         order = replace(order, plan=replace(order.plan, space=SPACE))
         experiment = Experiment(replace(experiment.plan, space=SPACE), data)
     good = portfolio_of(experiment) if decided.portfolio else []
-    share, most = TIMING
+    (share, most), start = TIMING, _used(order)
     took = timed(experiment, good[:NETWORKS] or drawn(experiment), min(share * seconds, most))
-    spending = planned(seconds, order.workers, took, steps, decided, used=_used(order))
+    spending = planned(seconds, order.workers, took, steps, decided, used=_used(order), start=start)
     good = _affordable(experiment, good, took, spending)
     spending = replace(spending, known=len(good))
     plan = replace(order.plan, evaluator_settings={**_recipe(spending, steps), **order.plan.evaluator_settings})

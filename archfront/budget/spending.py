@@ -87,8 +87,8 @@ class Spending:
         fields: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in value.items()}
         return cls(**fields)
 
-    def lines(self, ends: bool = True) -> list[str]:
-        """The plan as it is said to the user."""
+    def lines(self, used: float = 0.0) -> list[str]:
+        """The plan as it is said to the user, when so many seconds are over already."""
         what = f"{duration(self.seconds)} on {self.workers} worker{'s' if self.workers > 1 else ''}"
         said = [
             f"plan for {what}: an epoch of a typical network takes {self.epoch_s:.3g} s here "
@@ -107,9 +107,8 @@ class Spending:
         if self.seconds * self.workers < SUPERNET * self.good_epochs * self.epoch_s:
             hours = SUPERNET * self.good_epochs * self.epoch_s / self.workers / 3600
             said.append(f"  no supernet: with this data it would take a budget of {duration(3600 * hours)} or more")
-        if ends:
-            end = time.strftime("%H:%M:%S", time.localtime(time.time() + self.seconds))
-            said.append(f"  it will end at {end}; --plan shows this and stops, --set plan.finals=N changes it")
+        end = time.strftime("%H:%M:%S", time.localtime(time.time() + self.seconds - used))
+        said.append(f"  it will end at {end}; --plan shows this and stops, --set plan.finals=N changes it")
         return said
 
 
@@ -121,11 +120,12 @@ def planned(
     choices: Choices,
     known: int = 0,
     used: float = 0.0,
+    start: float = 0.0,
 ) -> Spending:
     """The plan for so many seconds of so many workers, whose trainings take as long as was timed.
 
     `steps` is how many an epoch has, `known` how many networks are known to be good, `used` how many of the seconds
-    are over. Raises `WrongUse` where the
+    are over, `start` how many of them this process took to start: workers take as long. Raises `WrongUse` where the
     budget doesn't even hold an epoch of the fastest network.
     """
     if not timed:
@@ -133,7 +133,7 @@ def planned(
     tests = statistics.median(one.tests_s for one in timed)
     epoch = statistics.median(one.epoch_s for one in timed)
     fastest, slowest = min(one.epoch_s for one in timed), max(one.epoch_s for one in timed)
-    before = used + (START_S if workers > 1 else START_ALONE_S)
+    before = used + (max(START_S, start) if workers > 1 else START_ALONE_S)
     work = max(0.0, seconds - before - END_S) * workers
     if work < 2 * (fastest + tests):
         least = (2 * (fastest + tests) + before + END_S) / 60
