@@ -60,7 +60,10 @@ class WrongUse(ValueError):
 
 
 class Status(StrEnum):
-    """How an evaluation ended; everything but `OK` is an outcome with a reason, never a crash of the search."""
+    """How an evaluation ended; everything but `OK` is an outcome with a reason, never a crash of the search.
+
+    `SKIPPED` is what wasn't trained, since by what is cheap to know it couldn't have been worth its time.
+    """
 
     OK = "ok"
     INFEASIBLE = "infeasible"
@@ -69,6 +72,7 @@ class Status(StrEnum):
     TIMED_OUT = "timed_out"
     UNSUPPORTED = "unsupported"
     FAILED = "failed"
+    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True)
@@ -223,10 +227,11 @@ class Evaluation:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The outcome without its proposal, as JSON values."""
+        """The outcome and the fidelity that was reached, without the rest of the proposal, as JSON values."""
         return {
             "status": str(self.status),
             "reason": self.reason,
+            "fidelity": self.proposal.fidelity,
             "metrics": [asdict(metric) for metric in self.metrics],
             "seconds": self.seconds,
             "artifacts": [asdict(artifact) for artifact in self.artifacts],
@@ -236,7 +241,7 @@ class Evaluation:
     def from_json(cls, proposal: Proposal, value: Mapping[str, Any]) -> "Evaluation":
         """What `to_json` wrote, for `proposal`."""
         return cls(
-            proposal,
+            replace(proposal, fidelity=value.get("fidelity", proposal.fidelity)),
             Status(value["status"]),
             value["reason"],
             tuple(_metric(metric) for metric in value["metrics"]),
@@ -258,13 +263,25 @@ def _metric(value: Mapping[str, Any]) -> Metric:
     )
 
 
+def plural(count: int, what: str) -> str:
+    """`1 evaluation`, `2 evaluations`, `1,200 evaluations`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def silent(text: str) -> None:
+    """Takes what is said where nobody watches."""
+
+
 @dataclass(frozen=True)
 class Context:
     """What an evaluator is given besides the proposal.
 
     `folder` is the study's own; artifacts go below it, their paths relative to it. `checkpoint` is the safetensors
     file that the same candidate left at a lower fidelity, `parents` are the newest files of those parents that were
-    trained. `data` is the loaded data set, where there is one.
+    trained. `data` is the loaded data set, where there is one. `until` is when the evaluation is to be done, by this
+    process's `time.monotonic()`: a training then is made as long as fits. `final` says that the figures are those
+    that will be handed over, so that they are worth more time than those of a search. `say` takes what the evaluator
+    is doing at the moment, in a few words ("epoch 3 of 9"), for whoever watches; at most some times a second.
     """
 
     folder: Path
@@ -276,6 +293,9 @@ class Context:
     checkpoint: Path | None = None
     parents: tuple[Path, ...] = ()
     timeout_s: float | None = None
+    until: float | None = None
+    final: bool = False
+    say: Callable[[str], None] = silent
 
 
 def feasible(values: Mapping[str, float], constraints: Iterable[Constraint]) -> bool:

@@ -100,9 +100,7 @@ class _Work:
         plan = settings_from(settings_of(study), f"the study '{study.name}'").order().plan
         if ".py:" in study.space:
             load_file_of_parts(study.space.rpartition(":")[0], "space")
-        self.experiment = Experiment(replace(plan.qualified(), folder=str(study.folder)))
-        if data is not None:
-            self.experiment.__dict__["data"] = data
+        self.experiment = Experiment(replace(plan.qualified(), folder=str(study.folder)), data)
         if study.identity < IDENTITY:
             space = self.experiment.space
             writer.respell(
@@ -265,9 +263,8 @@ class _Work:
         assert product.file is not None
         try:
             fixed = with_batch(product.file, evaluator.profile.batch, product.file.with_name("timed.onnx"))
-            found = Evaluation(
-                proposal, metrics=measure_file(fixed, evaluator.profile, self.context.timeout_s).metrics()
-            )
+            timed = measure_file(fixed, evaluator.profile, self.context.timeout_s, evaluator.effort)
+            found = Evaluation(proposal, metrics=timed.metrics())
         except Exception as error:
             status, reason = outcome_of(error)
             found = Evaluation(proposal, status, f"latency: {reason}")

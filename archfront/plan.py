@@ -1,12 +1,13 @@
 """What a search is made of, as plain values that travel to workers, and the things made from it."""
 
 import functools
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from archfront.contracts import Constraint, Context, Evaluation, Objective, Proposal, WrongUse, feasible
+from archfront.contracts import Constraint, Context, Evaluation, Objective, Proposal, WrongUse, feasible, silent
 from evaluators.base import Evaluator, attempt, create, find, parse
 from search_spaces.errors import near
 from search_spaces.parts import without_recipe
@@ -101,7 +102,10 @@ class Experiment:
     A plan without objectives gets those of its evaluator on its data.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, data: Any = None) -> None:
+        """`data` are the plan's, where they are loaded already."""
+        if data is not None:
+            self.__dict__["data"] = data
         self.plan = plan
         if not plan.objectives:
             self.plan = replace(plan, objectives=self.main_for(()).objectives()).qualified()
@@ -281,10 +285,22 @@ class Experiment:
             )
 
     def work(
-        self, evaluator: str, proposal: Proposal, checkpoint: str | None = None, parents: Sequence[str] = ()
+        self,
+        evaluator: str,
+        proposal: Proposal,
+        checkpoint: str | None = None,
+        parents: Sequence[str] = (),
+        seconds: float | None = None,
+        final: bool = False,
+        say: Callable[[str], None] = silent,
     ) -> Evaluation:
-        """One part of an evaluation; errors are outcomes. The paths of files are relative to the study's folder."""
-        context = replace(self.context, parents=tuple(self.context.folder / path for path in parents))
+        """One part of an evaluation; errors are outcomes. The paths of files are relative to the study's folder.
+
+        `seconds` is how long it may take, `final` that its figures are to be handed over (see `Context`).
+        """
+        until = None if seconds is None else time.monotonic() + seconds
+        parents_files = tuple(self.context.folder / path for path in parents)
+        context = replace(self.context, parents=parents_files, until=until, final=final, say=say)
         if checkpoint is not None:
             context = replace(context, checkpoint=context.folder / checkpoint)
         return attempt(self.evaluators[evaluator], proposal, context)

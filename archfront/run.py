@@ -1,10 +1,15 @@
 """Starting a search, or going on with one: from a plan to a study, a controller, a launcher and the loop."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from archfront.contracts import WrongUse
+from archfront.about import about, found, recipe_of
+from archfront.budget.planning import wanted, with_spending
+from archfront.budget.spending import Spending
+from archfront.budget.timetable import Timetable
+from archfront.contracts import WrongUse, plural
 from archfront.launchers.base import Launcher, find
 from archfront.plan import Experiment, Plan
 from archfront.search import Budget, Listener, Progress, Search
@@ -42,12 +47,18 @@ class Order:
     ray_address: str | None = None
     warm_start: str = ""
     start: str = ""
+    choices: Mapping[str, Any] = field(default_factory=dict)
+    """What was decided of the plan for a budget of time (`archfront.budget`), or whether there is to be one: `on`."""
+    begun: float = field(default_factory=time.monotonic, compare=False)
 
 
 def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progress]:
     """Run the search that was ordered; a study of that name goes on. Raises `WrongUse` before anything is written."""
     if order.budget.evaluations is None and order.budget.minutes is None:
         raise WrongUse("a search needs a budget: --evaluations N, --minutes M, or both")
+    progress = Progress(budget=order.budget, began=order.begun, started=order.begun)
+    at = _stages(progress, listener)
+    at(f"reading the data '{order.plan.data}'" if order.plan.data else "getting ready")
     launcher_class, launcher_settings = _launcher(order)
     plan = order.plan.qualified()
     database = _existing(order.url)
@@ -55,31 +66,66 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     known = _known(database, order.study)
     folder = (database or Database.planned(order.url)).folder / order.study
     experiment = Experiment(replace(plan, folder=str(folder)))
+    spending: Spending | None = None
+    good: list[Any] = []
+    if wanted(order, known):
+        at("timing a few networks, to plan the budget")
+        order, spending, good = with_spending(order, experiment, known)
+        experiment = Experiment(replace(order.plan.qualified(), folder=str(folder)), experiment.data)
     plan = experiment.plan
     if not plan.objectives:
         raise WrongUse("a search needs an objective; say, for example, --objective accuracy --objective latency_ms")
     controller = make_controller(order, experiment)
+    at("checking that evaluations can run")
     experiment.check()
     controller.set_epochs(experiment.epochs)
     launcher_class.check(launcher_settings, experiment, controller)
-    settings = describe(order, experiment)
+    settings = {**describe(order, experiment), **({"spending": spending.to_json()} if spending else {})}
     if known is not None:
         _check_same(known, settings, experiment)
-    study = known or _create(order, experiment, {**settings, **_begun_with(order, experiment, database)}, controller)
+    begun = _begun_with(order, experiment, database, good)
+    study = known or _create(order, experiment, {**settings, **begun}, controller)
     # From what the study keeps, so that it goes on with the same whatever has become of the file, or the other study.
     controller.begin_with(read(experiment.space, study.settings.get("warm_start_architectures") or []))
     folder.mkdir(parents=True, exist_ok=True)
+    progress.found, progress.notes = found(experiment), notes(order, controller, spending)
+    progress.about = about(experiment, order.workers, launcher_name(order))
+    if spending is not None:
+        progress.about += spending.lines()
+    at(f"starting {plural(order.workers, 'worker')}")
     with launcher_class(plan, order.workers, experiment, **launcher_settings) as launcher:
         evaluators, graded = experiment.evaluators, experiment.graded
-        search = Search(study, experiment.space, controller, evaluators, launcher, order.budget, listener, graded)
-        search.progress.notes = notes(order, controller)
+        table = Timetable(spending, order.begun) if spending else None
+        search = Search(
+            study, experiment.space, controller, evaluators, launcher, order.budget, listener, graded, progress, table
+        )
         return study, search.run()
 
 
-def notes(order: Order, controller: Controller) -> list[str]:
+def plan_for(order: Order) -> Spending:
+    """What the budget would be spent on, without a search; raises `WrongUse` where there is nothing to plan."""
+    known = _known(_existing(order.url), order.study)
+    if not wanted(replace(order, choices={**order.choices, "on": True}), known):
+        raise WrongUse(f"the study '{order.study}' was started without a plan; another --study gets one")
+    return with_spending(order, Experiment(order.plan.qualified()), known).spending
+
+
+def _stages(progress: Progress, listener: Listener | None) -> Callable[[str], None]:
+    """Says what a search does before its first candidate."""
+
+    def at(stage: str) -> None:
+        progress.enter(stage)
+        if listener is not None:
+            listener(progress)
+
+    return at
+
+
+def notes(order: Order, controller: Controller, spending: Spending | None = None) -> list[str]:
     """What the user should know of how it is searched: what was picked and why, and settings that make no sense."""
     said = [controller.note] if controller.note else []
-    return said + doubts(controller, order.budget.evaluations)
+    expected = order.budget.evaluations or (spending.candidates if spending else None)
+    return said + doubts(controller, expected)
 
 
 def make_controller(order: Order, experiment: Experiment) -> Controller:
@@ -101,11 +147,12 @@ def describe(order: Order, experiment: Experiment) -> dict[str, Any]:
     identity = experiment.main.identity()
     if identity:
         settings["evaluator_identity"] = identity
-    recipe = getattr(experiment.main, "recipe", None)
+    recipe = recipe_of(experiment)
     return {
         **settings,
         "space": experiment.plan.space or experiment.space.name,
-        "recipe": to_json(recipe(data), whole=True) if recipe and data is not None else {},
+        "recipe": to_json(recipe, whole=True) if recipe is not None else {},
+        **({"data_found": lines} if (lines := found(experiment)) else {}),
         "controller": order.controller,
         "controller_settings": dict(order.controller_settings),
         "workers": order.workers,
@@ -115,11 +162,14 @@ def describe(order: Order, experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def _begun_with(order: Order, experiment: Experiment, database: Database | None) -> dict[str, Any]:
-    """What the study keeps of its warm start: the architectures, as JSON values."""
-    if not order.warm_start:
+def _begun_with(
+    order: Order, experiment: Experiment, database: Database | None, good: Sequence[Any] = ()
+) -> dict[str, Any]:
+    """What the study keeps of its warm start: the architectures, as JSON values, then those `good` ones by the plan."""
+    found = begun_with(order.warm_start, experiment, order.study, database) if order.warm_start else []
+    found += [architecture for architecture in good if architecture not in found]
+    if not found:
         return {}
-    found = begun_with(order.warm_start, experiment, order.study, database)
     return {"warm_start_architectures": [experiment.space.to_json(architecture) for architecture in found]}
 
 
@@ -179,9 +229,14 @@ def _create(order: Order, experiment: Experiment, settings: Mapping[str, Any], c
     )
 
 
+def launcher_name(order: Order) -> str:
+    """The launcher that was ordered, or the one that suits the number of workers."""
+    return order.launcher or ("ray" if order.workers > 1 or order.ray_address else "inline")
+
+
 def _launcher(order: Order) -> tuple[type[Launcher], dict[str, Any]]:
     """The launcher that was ordered, and its settings; raises `WrongUse` at once where it can't be made."""
-    name = order.launcher or ("ray" if order.workers > 1 or order.ray_address else "inline")
+    name = launcher_name(order)
     cls = find(name, order.workers, order.launcher_settings)
     if not order.ray_address:
         return cls, dict(order.launcher_settings)

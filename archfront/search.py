@@ -12,9 +12,12 @@ from typing import Any, Protocol
 
 from sqlalchemy.exc import OperationalError
 
+from archfront.budget.finals import Finals, Record, chosen, untried
+from archfront.budget.timetable import Timetable
 from archfront.contracts import Evaluation, Objective, Proposal, Status, judged
 from archfront.launchers.base import Done, Job, Launcher
 from archfront.study import FINISHED, Point, Recorded, Study, StudyWriter
+from archfront.watching import Watched
 from controllers.base import Controller
 from evaluators.base import Evaluator
 from search_spaces.canonical import IDENTITY
@@ -24,6 +27,7 @@ from search_spaces.space import SearchSpace
 POLL_S = 0.2
 FULL = 10**9
 """More epochs than any training has."""
+INTERRUPTED = "interrupted"
 FRUITLESS = 1000
 """So many candidates in a row that break a cheap constraint end a search."""
 CURES = {
@@ -56,8 +60,8 @@ class Budget:
 
 
 @dataclass
-class Progress:
-    """How a search stands; the listener gets it after every result and several times a second."""
+class Progress(Watched):
+    """How a search stands; the listener gets it when a stage begins, and after every result."""
 
     budget: Budget
     counts: Counter[str] = field(default_factory=Counter)
@@ -71,6 +75,8 @@ class Progress:
     ended: str = ""
     notes: list[str] = field(default_factory=list)
     objectives: tuple[Objective, ...] = ()
+    phase: str = ""
+    """What a planned search is at; empty where nothing was planned."""
 
     @property
     def seconds(self) -> float:
@@ -120,6 +126,8 @@ class _Open:
     architecture: str
     left: list[str]
     so_far: Evaluation
+    until: float | None = None
+    final: bool = False
 
 
 class Search:
@@ -135,14 +143,22 @@ class Search:
         budget: Budget,
         listener: Listener | None = None,
         graded: Collection[str] = (),
+        progress: Progress | None = None,
+        timetable: Timetable | None = None,
     ) -> None:
-        """`graded` names the evaluators whose figures depend on a proposal's fidelity."""
+        """`graded` names the evaluators whose figures depend on a proposal's fidelity; `progress` is kept current.
+
+        By a `timetable`, candidates are screened first, and the best of them trained to the end in the time that was
+        kept for it.
+        """
         self.study = study
         self.space = space
         self.controller = controller
         self.evaluators = evaluators
         self.launcher = launcher
-        self.progress = Progress(budget, objectives=study.objectives)
+        self.progress = progress or Progress(budget)
+        self.progress.objectives, self.progress.watch = study.objectives, launcher.activities
+        self.progress.started = time.monotonic()
         self._listener: Listener = listener or (lambda progress: None)
         self._open: dict[int, _Open] = {}
         self._checkpoints: dict[str, tuple[int, str]] = {}
@@ -151,6 +167,9 @@ class Search:
         self._networks: dict[str, Evaluation] = {}
         self._draining = ""
         self._fruitless = 0
+        self._timetable = timetable
+        self._finals: Finals | None = None
+        self._record = Record(study.objectives)
 
     def run(self) -> Progress:
         """Search until the budget is used up, the space is exhausted, or Ctrl-C; running evaluations are finished."""
@@ -167,12 +186,13 @@ class Search:
 
     def _work(self, writer: StudyWriter) -> None:
         self._restore(writer)
+        self.progress.enter("")
         writer.event("search", "started")
         for device in filter(None, (evaluator.device() for evaluator in self.evaluators.values())):
             writer.device(*device)
         while True:
             self._fill(writer)
-            if not self._open:
+            if not self._open and not self._begin_finals(writer):
                 break
             for done in self.launcher.results(POLL_S):
                 self._take(writer, done)
@@ -188,9 +208,10 @@ class Search:
             return
 
         def drain(number: int, frame: FrameType | None) -> None:
-            if self._draining == "interrupted":
+            if self._draining == INTERRUPTED:
                 raise KeyboardInterrupt
-            self._draining = "interrupted"
+            self._draining = INTERRUPTED
+            self.progress.stopping = True
 
         known = {number: signal.signal(number, drain) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -213,6 +234,7 @@ class Search:
         for record in told:
             self._count(record.evaluation)
             self._remember(record.evaluation)
+            self._record.add(record.evaluation, record.evaluation.seconds)
         self._checkpoints = writer.checkpoints()
         for record in records:
             if record.told is None:
@@ -231,20 +253,46 @@ class Search:
 
     def _fill(self, writer: StudyWriter) -> None:
         """Ask for as many candidates as can be under way."""
+        while self._finals is not None and not self._draining and (found := self._finals.next()) is not None:
+            self._begin(writer, *found, final=True)
         while len(self._open) < self.launcher.capacity and not self._ending():
+            self.progress.enter("choosing the next candidate")
             proposals = self.controller.ask(1)
+            self.progress.enter("")
             if not proposals and self.controller.waiting and self._open:
                 return
             if not proposals:
                 self._draining = self._draining or "the space is exhausted"
                 return
-            # The controller counts its own proposals, the study those candidates that finishers made, too.
-            proposal = replace(proposals[0], number=writer.asked)
-            architecture = self.space.to_text(proposal.architecture)
-            [id] = writer.ask([(proposal, architecture)])
-            work = _Open(id, proposal, architecture, list(self.evaluators), Evaluation(proposal))
-            self._carry_over(writer, work)
-            self._start(work)
+            self._begin(writer, proposals[0], self._timetable.screened if self._timetable else None)
+
+    def _begin(self, writer: StudyWriter, proposal: Proposal, until: float | None, final: bool = False) -> None:
+        """Record a proposal, take over what is known of its candidate, and give it out."""
+        # The controller counts its own proposals, the study those candidates that finishers made, too.
+        proposal = replace(proposal, number=writer.asked)
+        architecture = self.space.to_text(proposal.architecture)
+        [id] = writer.ask([(proposal, architecture)])
+        if final and proposal.digest in self._known:
+            self.controller.take(proposal)
+        work = _Open(id, proposal, architecture, list(self.evaluators), Evaluation(proposal), until, final)
+        self._carry_over(writer, work)
+        self._start(work)
+
+    def _begin_finals(self, writer: StudyWriter) -> bool:
+        """Choose who comes into the finals, when the screening is over; whether anybody does."""
+        table = self._timetable
+        if table is None or self._finals is not None or not table.spending.finals or self._draining == INTERRUPTED:
+            return False
+        plan, left = table.spending, table.ends - time.monotonic()
+        members = chosen(self._record, plan.finals, left, plan.workers, plan.good_epochs)
+        if not members and not self._draining.startswith("the space"):
+            # There was no time to screen anybody, so the first that would have been are trained at once.
+            members = untried(self.controller.ask(min(plan.finals, plan.workers)))
+        self._finals = Finals(members, plan.workers, table.ends)
+        names = ", ".join(str(one.evaluation.proposal.number) for one in members)
+        writer.event("search", f"finals: candidates {names or 'none'} of {len(self._record.screened())} screened")
+        self._draining = "" if members else self._draining
+        return bool(members)
 
     def _carry_over(self, writer: StudyWriter, work: _Open) -> None:
         """Take from earlier evaluations what is paid for: all but the training of this candidate at another fidelity.
@@ -253,7 +301,9 @@ class Search:
         """
         known = self._known.get(work.proposal.digest)
         if known is not None and known.status in (Status.OK, Status.INFEASIBLE):
-            self._take_over(writer, work, known, [name for name in work.left if name not in self._graded])
+            # What the finals hand over is measured again, and longer; what is counted stays as it is.
+            kept = [name for name in work.left if self.evaluators[name].cheap or not work.final]
+            self._take_over(writer, work, known, [name for name in kept if name not in self._graded])
         alike = self._networks.get(self._network(work.proposal))
         if alike is not None:
             self._take_over(writer, work, alike, [name for name in work.left if self.evaluators[name].network_alone])
@@ -283,7 +333,12 @@ class Search:
 
     def _ending(self) -> bool:
         budget = self.progress.budget
-        if self._draining:
+        if self._draining or self._finals is not None:
+            if self._finals is not None and not self._open and not self._finals.left:
+                self._draining = self._draining or "all finals are done"
+            return True
+        if self._timetable is not None and not self._timetable.room_for_one:
+            self._draining = "the budget of time is used up"
             return True
         if budget.evaluations is not None and self.progress.done + len(self._open) >= budget.evaluations:
             if not self._open:
@@ -296,21 +351,26 @@ class Search:
         return bool(self._draining)
 
     def _start(self, work: _Open) -> None:
+        """Give out the next part of an evaluation; of a final all of them, as its device and its training don't wait
+        for one another."""
         self._open[work.id] = work
-        path = self._checkpoint(work.proposal)
         self.progress.running = len(self._open)
-        name = work.left[0]
-        self.launcher.submit(
-            Job(
-                work.id,
-                name,
-                self.evaluators[name].resource,
-                work.proposal,
-                work.architecture,
-                path,
-                tuple(self._checkpoints[of][1] for of in work.proposal.parents if of in self._checkpoints),
-                self._checkpoints[work.proposal.digest][0] if path else 0,
-            )
+        for name in work.left if work.final else work.left[:1]:
+            self.launcher.submit(self._job(work, name))
+
+    def _job(self, work: _Open, name: str) -> Job:
+        path = self._checkpoint(work.proposal)
+        return Job(
+            work.id,
+            name,
+            self.evaluators[name].resource,
+            work.proposal,
+            work.architecture,
+            path,
+            tuple(self._checkpoints[of][1] for of in work.proposal.parents if of in self._checkpoints),
+            self._checkpoints[work.proposal.digest][0] if path else 0,
+            work.until,
+            work.final,
         )
 
     def _checkpoint(self, proposal: Proposal) -> str | None:
@@ -326,20 +386,35 @@ class Search:
             work.so_far = replace(work.so_far, proposal=work.proposal)
         part = _once(done.evaluation, work.so_far)
         work.so_far = judged(work.so_far.joined(part), self.controller.constraints)
-        work.left = work.left[1:]
-        if work.left and work.so_far.status is Status.OK:
+        work.left.remove(done.job.evaluator)
+        self._left_out(work)
+        if work.left and (work.so_far.status is Status.OK or work.final):
             writer.tell_part(work.id, done.job.evaluator, part)
-            self._start(work)
+            if not work.final:
+                self._start(work)
             return
         writer.tell(work.id, work.so_far, done.job.evaluator, part)
         del self._open[work.id]
+        if self._finals is not None:
+            self._finals.done(work.proposal.digest)
         self._remember_checkpoint(work)
         self._remember(work.so_far)
+        self._record.add(work.so_far, done.evaluation.seconds)
         self._fruitless = self._fruitless + 1 if self._free(work.so_far) else 0
         self._count(work.so_far)
         self.progress.done_here += 1
         self.controller.tell([work.so_far])
         self.progress.last = work.so_far
+
+    def _left_out(self, work: _Open) -> None:
+        """Don't train what can't be worth it, by what is known before."""
+        training_left = bool(self._graded & set(work.left))
+        if self._timetable is None or work.final or not training_left or work.so_far.status is not Status.OK:
+            return
+        first = self._known.get(work.proposal.digest) is None
+        why = self._record.unworthy(work.so_far, self._timetable.spending) if first else ""
+        if why:
+            work.so_far = replace(work.so_far, status=Status.SKIPPED, reason=why)
 
     def _remember_checkpoint(self, work: _Open) -> None:
         for artifact in work.so_far.artifacts:
@@ -354,16 +429,32 @@ class Search:
         progress.done += not self._free(evaluation)
 
     def _free(self, evaluation: Evaluation) -> bool:
-        """Whether a constraint rejected the candidate before anything but cheap evaluators had run."""
+        """Whether the candidate was rejected before anything but cheap evaluators had run."""
         costly = {name for e in self.evaluators.values() if not e.cheap for name in e.metrics()}
-        return bool(costly) and evaluation.status is Status.INFEASIBLE and not costly & evaluation.values.keys()
+        return (
+            bool(costly)
+            and evaluation.status in (Status.INFEASIBLE, Status.SKIPPED)
+            and not costly & evaluation.values.keys()
+        )
 
     def _report(self) -> None:
         self.progress.running = len(self._open)
+        self.progress.phase = self._phase()
         front = self.controller.archive.front
-        if [point.digest for point in self.progress.front] != [member.digest for member in front if not member.excess]:
+        if not front and self._timetable is not None:
+            self.progress.front = self._record.front()
+        elif [point.digest for point in self.progress.front] != [
+            member.digest for member in front if not member.excess
+        ]:
             self.progress.front = self._points()
         self._listener(self.progress)
+
+    def _phase(self) -> str:
+        if self._timetable is None:
+            return ""
+        if self._finals is None:
+            return "screening"
+        return f"finals, {len(self._finals.members) - self._finals.left} of {len(self._finals.members)} begun"
 
     def _points(self) -> list[Point]:
         members = [member for member in self.controller.archive.front if not member.excess]

@@ -60,6 +60,7 @@ class Settings(BaseModel):
     ray_address: str | None = None
     seed: int = Field(default=0, ge=0, lt=2**31)
     warm_start: str = ""
+    plan: dict[str, Any] = {}
     start: str = ""
     db: str = DEFAULT_URL
 
@@ -123,6 +124,7 @@ class Settings(BaseModel):
             launcher_settings=self.launcher.settings,
             ray_address=self.ray_address,
             warm_start=self.warm_start,
+            choices=self.plan,
             start=self.start,
         )
 

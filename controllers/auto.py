@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 from archfront.contracts import Constraint, Evaluation, Objective, Proposal
-from controllers.base import CONTROLLERS, Controller
+from controllers.base import CONTROLLERS, Controller, create
 from search_spaces.space import SearchSpace
 
 MODELLED = 2_000
@@ -37,7 +37,7 @@ class Auto(Controller):
     ) -> None:
         super().__init__(space, objectives, constraints, seed)
         self.picked, self.reason = pick(space.size(), len(objectives), evaluations)
-        self._inner = CONTROLLERS.get(self.picked)(space, objectives, constraints, seed)
+        self._inner = create(self.picked, space, objectives, constraints, seed)
         self.archive = self._inner.archive
         self.multi_fidelity = self._inner.multi_fidelity
 
@@ -46,6 +46,10 @@ class Auto(Controller):
         """Which controller was picked, and why; then what that one has to say."""
         said = f"; {self._inner.note}" if self._inner.note else ""
         return f"controller {self.picked}: {self.reason}{said}"
+
+    @property
+    def acting(self) -> Controller:
+        return self._inner.acting
 
     @property
     def waiting(self) -> bool:

@@ -44,6 +44,8 @@ class Controller(ABC):
     """How often `propose` is called for one candidate; less than `TRIES` where a call is costly."""
     multi_fidelity: bool = False
     """Whether it proposes trainings shorter than the full one; set it on the instance when it depends on settings."""
+    called: str = ""
+    """What it was made as by `create`."""
     takes_evaluations: ClassVar[bool] = False
     """Whether it has a setting `evaluations`, which a search fills in: how many there will be, 0 where only time
     limits them."""
@@ -71,6 +73,11 @@ class Controller(ABC):
     def note(self) -> str:
         """One line that the user should read before the search, such as what was chosen for them; empty for most."""
         return ""
+
+    @property
+    def acting(self) -> "Controller":
+        """Who proposes in fact: itself, unless it has picked another one."""
+        return self
 
     @property
     def waiting(self) -> bool:
@@ -132,6 +139,10 @@ class Controller(ABC):
             self._remember(proposal)
         self.tell(evaluations)
 
+    def take(self, proposal: Proposal) -> None:
+        """Count a proposal that somebody else made of a candidate of this one, as of the finals, among its own."""
+        self._remember(proposal)
+
     def _remember(self, proposal: Proposal) -> None:
         self._asked += 1
         self._architectures[proposal.digest] = proposal.architecture
@@ -184,6 +195,7 @@ def create(
         if parameter.default is Parameter.empty and key not in given:
             raise WrongUse(f"the controller '{name}' needs the setting '{key}'; say --set controller.{key}=VALUE")
     made = cls(space=space, objectives=objectives, constraints=constraints, seed=seed, **given)
+    made.called = name
     made.settings = {**{key: parameter.default for key, parameter in accepted.items()}, **given}
     return made
 
@@ -213,8 +225,10 @@ def settings_of(cls: type) -> dict[str, Parameter]:
 
 def doubts(controller: Controller, evaluations: int | None) -> list[str]:
     """One line for each setting that makes no sense with so many evaluations."""
+    acting = controller.acting
+    cure = "lower it by" if acting is controller else f"lower it by --controller {acting.called}"
     return [
-        f"{key} = {value} of {evaluations} evaluations: all is drawn at random; lower it by --set controller.{key}=N"
-        for key, value in controller.settings.items()
+        f"{key} = {value} of {evaluations} evaluations: all is drawn at random; {cure} --set controller.{key}=N"
+        for key, value in acting.settings.items()
         if key in AT_RANDOM and isinstance(value, int) and evaluations is not None and value >= evaluations
     ]

@@ -126,10 +126,14 @@ class Brackets(Controller):
     def _promotion(self, reduction: float) -> Proposal | None:
         """The best candidate that is due at a higher fidelity, from the highest rung that has one."""
         for start, rung in sorted(self._rungs, key=lambda at: (-at[1], at[0])):
-            digest = self._rungs[start, rung].next(reduction) if rung < len(self._ladder) - 1 else None
+            digest = self._rungs[start, rung].next(reduction) if self._promotable(rung) else None
             if digest is not None:
                 return replace(self._first[digest], fidelity=self._fidelity(rung + 1), origin="promotion")
         return None
+
+    def _promotable(self, rung: int) -> bool:
+        """Whether the best of a rung go on to the next one."""
+        return rung < len(self._ladder) - 1
 
     def _new(self, rng: Random) -> Proposal | None:
         """A candidate that the inner controller has not proposed before, for the bracket that is most behind."""

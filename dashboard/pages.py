@@ -63,7 +63,7 @@ def studies_table(found: Sequence[StudySummary]) -> Any:
     rows = []
     for study in found:
         best = " · ".join(f"{name} {texts.number(value)}" for name, value in study.best.items())
-        bad = study.evaluations - study.counts.get("ok", 0) - study.counts.get("running", 0)
+        bad = study.evaluations - sum(study.counts.get(status, 0) for status in ("ok", "running", "stopped"))
         cells = [
             dcc.Link(study.name, href=study_path(study.name)),
             state(study.running),
@@ -91,6 +91,7 @@ def study(found: Study) -> html.Div:
             dcc.Interval(id="poll", interval=POLL_MS),
             html.Div([html.H1(found.name), html.Span(id="state")], className="title"),
             html.P(_goals(found), className="soft"),
+            *([html.Ul([html.Li(line) for line in found.data_found], id="found")] if found.data_found else []),
             html.Div(id="tiles", className="tiles"),
             html.Div(
                 [
@@ -177,10 +178,11 @@ def tiles(found: StudySummary, on_front: int) -> list[html.Div]:
     """The study's figures at a glance."""
     counts = found.counts
     shown = [
-        (f"{found.evaluations:,}", "evaluations"),
+        (f"{found.evaluations:,}", "evaluation" if found.evaluations == 1 else "evaluations"),
         (f"{counts.get('ok', 0):,}", "finished well"),
         (f"{counts.get('running', 0):,}", "under way"),
         (f"{on_front:,}", "on the front"),
+        *([(f"{counts['stopped']:,}", "stopped half way")] if "stopped" in counts else []),
         *((texts.number(value), f"best {name}") for name, value in found.best.items()),
         (texts.ago(found.last_change), "last change"),
     ]

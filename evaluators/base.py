@@ -45,10 +45,12 @@ class Evaluator(ABC):
     task, whose outputs they must give. `self_contained` says that all that is known of a
     candidate comes from this evaluator: nothing is counted or measured beside it, `latency_ms` is its metric of that
     name instead of the latency on the search's device, and whether constraints can be met is not tried beforehand.
-    `default_objectives` are sought where a search names no objectives (see `objectives`).
+    `default_objectives` are sought where a search names no objectives (see `objectives`). `doing` is what people read
+    while one works, before "candidate 12"; `context.say` takes details.
     """
 
     name: ClassVar[str] = ""
+    doing: ClassVar[str] = "evaluating"
     resource: str = "cpu"
     cheap: bool = False
     argument: ClassVar[str] = ""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from hashlib import sha256
-from math import isfinite
+from math import ceil, isfinite
 from typing import Any
 
 import torch
@@ -17,6 +17,8 @@ from evaluators.augmentation import Augmenting
 from evaluators.averaged_weights import AveragedWeights
 from evaluators.base import Diverged
 from evaluators.datasets import DataSet, Feed, laid_out
+from evaluators.deadline import Deadline
+from evaluators.depthwise_convolution import fast_gradients
 from evaluators.optimization import Pace, optimizer_for, still
 from evaluators.phases import Phases
 from evaluators.recipes.training import Recipe
@@ -63,8 +65,9 @@ class Training:
         # Batches of equal size; the few examples left over in an epoch are others in the next one.
         self.batch = min(self.recipe.batch_size, self.dataset.train.size)
         self.batches = self.dataset.train.size // self.batch
-        self.half = torch.bfloat16 if self.device == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
-        self.scaler = torch.amp.GradScaler(enabled=self.device == "cuda" and self.half == torch.float16)
+        self.mixed = mixed(self.recipe, self.device)
+        self.scaler = torch.amp.GradScaler(enabled=self.mixed == torch.float16)
+        self.learning = [*self.model.parameters(), *self.phases.beside.parameters()]
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -77,8 +80,13 @@ class Training:
             **self.origin,
         }
 
-    def run(self, epochs: int) -> None:
-        """Train up to `epochs` epochs in all, from the context's checkpoint where there is one of fewer."""
+    def run(self, epochs: int) -> float:
+        """Train up to `epochs` epochs in all, from the context's checkpoint where there is one of fewer.
+
+        Gives the epochs done, which are fewer where the context's `until` comes first: any number where the training
+        was to be the whole one, whose schedule then is a shorter one, else whole ones. Raises `TimeoutError` where
+        there is no time for one epoch, or step, of it.
+        """
         done = 0
         if self.context.checkpoint is not None:
             done = checkpoints.restore(
@@ -91,36 +99,53 @@ class Training:
             )
         if done > epochs:
             raise SpaceError(f"the checkpoint is trained for {done} epochs already, the proposal asks for {epochs}")
+        whole = max(1, self.recipe.epochs * self.batches)
+        tested = (self.dataset.validation.size + self.dataset.test.size) / self.batch
+        self.deadline = Deadline(self.context.until, whole, epochs >= self.recipe.epochs, tested)
         devices = [torch.cuda.current_device()] if self.device == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
+        reached = float(done)
+        with torch.random.fork_rng(devices=devices), fast_gradients(self.model):
             for epoch in range(done, epochs):
-                self._epoch(epoch)
-        self.following.tell(epochs / max(1, self.recipe.epochs))
+                self.context.say(f"epoch {epoch + 1} of {min(epochs, ceil(self.deadline.total / self.batches))}")
+                steps = self._epoch(epoch)
+                reached += steps / self.batches
+                if steps < self.batches or not (self.deadline.whole or self.deadline.fits(self.batches)):
+                    break
+        self.following.tell(1.0 if self.deadline.whole else reached / max(1, self.recipe.epochs))
+        return reached
 
-    def _epoch(self, epoch: int) -> None:
+    def _epoch(self, epoch: int) -> int:
+        """The steps of one epoch, as far as they fit; gives their number."""
         seed = seed_of(self.context, self.proposal, f"epoch {epoch}")
         torch.manual_seed(seed)
         generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(self.dataset.train.size, generator=generator)
         examples = self.feed.in_order(order[: self.batches * self.batch], self.batch)
-        steps = max(1, self.recipe.epochs * self.batches)
         total = torch.zeros((), device=self.device)
+        done = 0
         self.model.train()
         for module in self.still:
             module.eval()
         for number in range(self.batches):
-            step = epoch * self.batches + number
+            step, steps = epoch * self.batches + number, self.deadline.total
+            if step >= steps:
+                break
+            if self.deadline.hopeless(self.batches):
+                raise TimeoutError(f"the time that was left didn't suffice for epoch {epoch + 1}")
             with quiet.training_step():
                 self.pace.set(self.optimizer, step, steps)
                 self.following.tell(step / steps)
                 loss = self._step(*next(examples), step, steps, generator)
             total += loss
+            done += 1
+            self.deadline.took(step)
             self._check_time(epoch)
             # Reading the loss waits for a GPU, so there it is read once an epoch.
             if self.device == "cpu" and not isfinite(total.item()):
                 break
         if not isfinite(total.item()):
             raise Diverged(f"the training loss is no longer finite in epoch {epoch + 1}; lower lr={self.recipe.lr:g}")
+        return done
 
     def _step(self, inputs: Tensor, targets: Tensor, step: int, steps: int, generator: torch.Generator) -> Tensor:
         loss = self._loss(inputs, targets, step, steps, generator)
@@ -128,8 +153,7 @@ class Training:
         self.scaler.scale(loss).backward()
         if self.recipe.clip:
             self.scaler.unscale_(self.optimizer)
-            learning = [*self.model.parameters(), *self.phases.beside.parameters()]
-            nn.utils.clip_grad_norm_(learning, self.recipe.clip)
+            nn.utils.clip_grad_norm_(self.learning, self.recipe.clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.averaged is not None:
@@ -143,7 +167,7 @@ class Training:
             inputs, targets = self.augmenting(inputs, targets, generator)
         if phase is not None:
             inputs, targets = phase.batch(inputs, targets, progress, generator)
-        with torch.autocast(self.device, dtype=self.half, enabled=self.device == "cuda"):
+        with torch.autocast(self.device, dtype=self.mixed or torch.bfloat16, enabled=self.mixed is not None):
             batch = laid_out(inputs)
             if phase is not None and phase.own_loss:
                 return phase.loss(self.model, beside, batch, targets)
@@ -156,16 +180,17 @@ class Training:
         if limit is not None and time.monotonic() - self.started > limit:
             raise TimeoutError(f"training took longer than {limit:g} s and was stopped in epoch {epoch + 1}")
 
-    def measured(self, epochs: int) -> tuple[Metric, ...]:
+    def measured(self, epochs: float) -> tuple[Metric, ...]:
         """The task's measures of the trained network on validation and on test data."""
         recipe = sha256(str(canonical.to_json(self.recipe)).encode()).hexdigest()[:8]
         provenance = Provenance(
             device="" if self.device == "cpu" else torch.cuda.get_device_name(),
             runtime="torch",
             runtime_version=str(torch.__version__),
-            precision="float32" if self.device == "cpu" else f"mixed {str(self.half).removeprefix('torch.')}",
+            precision="float32" if self.mixed is None else f"mixed {str(self.mixed).removeprefix('torch.')}",
             input_shape=self.dataset.inputs,
-            protocol=f"epochs={epochs} recipe={recipe} data={self.dataset.sha256[:8]} seed={self.context.seed}"
+            protocol=f"epochs={round(epochs, 2):g} recipe={recipe} data={self.dataset.sha256[:8]} "
+            + f"seed={self.context.seed}"
             + "".join(f" {key}={value[:8]}" for key, value in self.origin.items()),
         )
         found = []
@@ -211,6 +236,15 @@ def training_device(device: str) -> str:
     if device == "cuda" and not torch.cuda.is_available():
         raise WrongUse("there is no CUDA device to train on; say device=cpu or device=auto")
     return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
+def mixed(recipe: Recipe, device: str) -> torch.dtype | None:
+    """The type that a recipe wants products computed in on a device, the sums being float32; None is float32 in all."""
+    if recipe.precision == "bfloat16":
+        return torch.bfloat16
+    if recipe.precision == "float32" or device == "cpu":
+        return None
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 
 
 def suffix(number: int) -> str:

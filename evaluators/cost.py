@@ -18,6 +18,7 @@ class CostEvaluator(Evaluator):
     """
 
     name = "cost"
+    doing = "counting the size of"
     resource = "cpu"
     cheap = True
     network_alone = True

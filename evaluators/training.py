@@ -64,6 +64,7 @@ class TrainingEvaluator(Evaluator):
     """
 
     name = "training"
+    doing = "training"
     by_task = True
     trains_by_recipe = True
 
@@ -169,9 +170,13 @@ class TrainingEvaluator(Evaluator):
         with threads_set(context.threads):
             for number in range(self._seeds):
                 run = replace(context, seed=context.seed + number, checkpoint=_checkpoint(context, number))
+                run = replace(run, until=_share(context.until, self._seeds - number))
                 training = self._training(proposal, run, number, started)
-                training.run(epochs)
-                runs.append(self._measured(training, epochs))
+                reached = training.run(epochs)
+                if proposal.fidelity is not None and reached < epochs:
+                    epochs = int(reached)
+                    proposal = replace(proposal, fidelity=epochs)
+                runs.append(self._measured(training, reached))
                 left.append(training.saved(epochs))
         return self._gathered(proposal, context, runs, left)
 
@@ -182,7 +187,7 @@ class TrainingEvaluator(Evaluator):
         recipe = self.recipe_of(proposal.architecture, dataset)
         return Training(model, recipe, dataset, self._device, proposal, context, number, origin, started)
 
-    def _measured(self, training: Training, epochs: int) -> tuple[Metric, ...]:
+    def _measured(self, training: Training, epochs: float) -> tuple[Metric, ...]:
         """The task's measures of the trained network, then those of the probes."""
         found = training.measured(epochs)
         seed, how = training.context.seed, found[0].provenance
@@ -261,6 +266,12 @@ def _kept_runs(proposal: Proposal, context: Context, runs: list[tuple[Metric, ..
     draft.write_text(json.dumps(value) + "\n", encoding="utf-8")
     os.replace(draft, path)
     return checkpoints.artifact(context.folder, path, RUNS)
+
+
+def _share(until: float | None, runs: int) -> float | None:
+    """When the next of so many runs is to be done, so that each gets as much of the time that is left."""
+    now = time.monotonic()
+    return until if until is None else now + (until - now) / runs
 
 
 def _checkpoint(context: Context, number: int) -> Path | None:

@@ -34,8 +34,9 @@ class Profile:
     """A device and the settings that networks are timed with on it.
 
     `cores` are the ones the timing process is pinned to; empty: as many as `threads`, the last that it may use.
-    `options` go to the runtime. `cap_s` bounds the sampling of one network; where the host isn't quiet by then,
-    sampling goes on up to `patience_s`. Where it still wasn't, the network is timed again after each of `pauses_s`.
+    `options` go to the runtime. Networks are timed in short slices (`session`): a network of a search in `patience_s`
+    in all, and no more than 3 s; where the host was quiet, in `cap_s`. The pauses between the slices are `pauses_s` in
+    all, and at most 8 s. The networks of a search's finals have `patience_s` as often again as `pauses_s` has pauses.
     """
 
     name: str

@@ -1,52 +1,46 @@
 """Measure the latency of a network on a device: convert it, time it in a process of its own, say how it was got."""
 
-import json
-import os
-import select
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy
 
 from archfront.contracts import Kind, Metric, Provenance, Summary, WrongUse
-from hardware_profiles import fingerprint, quiet
+from hardware_profiles import fingerprint
 from hardware_profiles.device_profile import Profile
 from hardware_profiles.device_profile import profile as find_profile
-from hardware_profiles.reference import level_of, reference_file, remember_level
-from hardware_profiles.runtimes.base import RUNTIMES, Runtime, Unsupported
-from hardware_profiles.sampling import CORRECTED, PROTOCOL
-from search_spaces.errors import SpaceError, near
+from hardware_profiles.estimating import CORRECTED, PROTOCOL, Estimate
+from hardware_profiles.runtimes.base import Runtime
+from hardware_profiles.session import Effort, Session, effort_of
+from hardware_profiles.timer import Timer, TimingFailed, TimingTimedOut, runtime_of
 
 if TYPE_CHECKING:
     from torch import nn
 
-AGREEMENT = 1e-4
-"""How far the converted network's outputs may be from PyTorch's, relative to their range."""
-ALLOWANCE_S = 60.0
-"""What loading, checking and warming up may take, beyond the sampling."""
-
-
-class TimingFailed(RuntimeError):
-    """The timing process crashed or gave an error; the message says which."""
-
-
-class TimingTimedOut(TimeoutError):
-    """The timing process gave no answer in time, and was killed."""
+__all__ = [
+    "Measurement",
+    "Timer",
+    "TimingFailed",
+    "TimingTimedOut",
+    "convert",
+    "measure",
+    "measure_file",
+    "runtime_of",
+]
 
 
 @dataclass(frozen=True)
 class Measurement:
     """The latency of one network on one device.
 
-    `latency_ms` (of one batch) lies between `low` and `high` at 95 %; `summary` is of the runs it rests on, in ms.
-    `stopped` is "converged", "cap" or "never quiet"; `corrected` says that the host never was quiet, and the figure
-    is worked out from the reference network instead; `quiet_share` is the share of rounds that were quiet.
+    `latency_ms` (of one batch) lies between `low` and `high` at 95 %; `summary` is of the runs it rests on, in ms: of
+    those that were quiet, its p10 is the figure, of a `corrected` figure it is of the runs as they were timed.
+    `stopped` is "converged", "cap" or "never quiet"; `corrected` says that the host wasn't quiet for long enough, and
+    the figure is worked out with the reference network instead; `quiet_share` is the share of `rounds` that were quiet.
+    `seconds` is from the first of its `slices` to the last, `exclusive_s` how long others had to wait in them, in all.
     """
 
     latency_ms: float
@@ -61,16 +55,13 @@ class Measurement:
     rounds: int
     seconds: float
     difference: float | None
+    slices: int = 1
+    exclusive_s: float = 0.0
 
     @property
     def throughput(self) -> float:
         """Inputs per second."""
         return 1000.0 * (self.provenance.batch or 1) / self.latency_ms
-
-    @property
-    def width(self) -> float:
-        """The interval's width relative to the figure."""
-        return (self.high - self.low) / self.latency_ms
 
     def metrics(self) -> tuple[Metric, ...]:
         """`latency_ms@device`, `throughput@device` and `peak_memory_mb@device`, with their provenance.
@@ -103,152 +94,28 @@ class Measurement:
         )
 
 
-def runtime_of(profile: Profile) -> Runtime:
-    """The runtime that the profile names; raises `WrongUse` when it or one of its settings is unknown."""
-    where = f"device profile '{profile.name}'"
-    try:
-        runtime = RUNTIMES.get(profile.runtime)()
-    except SpaceError as error:
-        raise WrongUse(f"{where}: {error}") from None
-    if profile.precision not in runtime.precisions:
-        advice = near(profile.precision, runtime.precisions)
-        raise WrongUse(f"{where}: {profile.runtime} has no precision '{profile.precision}'; {advice}")
-    for key in profile.options:
-        if key not in runtime.options:
-            raise WrongUse(f"{where}: {profile.runtime} has no option '{key}'; {near(key, runtime.options)}")
-    return runtime
-
-
-class Timer:
-    """The timing process of one profile: started when first needed, kept, and started anew when it died.
-
-    Not shared among threads. After a fork, the child starts its own.
-    """
-
-    def __init__(self, profile: Profile) -> None:
-        self.profile = profile
-        self.runtime = runtime_of(profile)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._owner = 0
-        self._errors: Any = None
-
-    def start(self, timeout_s: float = ALLOWANCE_S) -> None:
-        """Start the process where none runs, and wait until it is ready."""
-        if self._process is not None and self._owner == os.getpid() and self._process.poll() is None:
-            return
-        self.close()
-        settings = {"runtime": self.profile.runtime, "cores": self.profile.pinned_to()}
-        root = str(Path(__file__).parents[1])
-        threads = str(self.profile.threads)
-        environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, threads)}
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 -- lives as long as the process
-        # A session of its own: Ctrl-C ends the search, which ends this process when it is done.
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "hardware_profiles.timing", json.dumps(settings)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env=environment,
-            start_new_session=True,
-        )
-        self._owner = os.getpid()
-        self._read(timeout_s)
-
-    @property
-    def pid(self) -> int | None:
-        """The process's id, where one was started."""
-        return self._process.pid if self._process else None
-
-    def ask(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
-        """One request's reply; raises what its error stands for, `TimingTimedOut` or `TimingFailed`."""
-        self.start()
-        assert self._process is not None and self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            raise self._died() from None
-        reply = self._read(timeout_s)
-        kind, reason = reply.get("error"), str(reply.get("reason", ""))
-        if kind == "unsupported":
-            raise Unsupported(f"{self.profile.runtime}: {reason}")
-        if kind == "memory":
-            raise MemoryError(reason)
-        if kind:
-            raise TimingFailed(f"{self.profile.runtime} could not time the network: {reason}")
-        return reply
-
-    def _read(self, timeout_s: float) -> dict[str, Any]:
-        assert self._process is not None and self._process.stdout is not None
-        descriptor, text, deadline = self._process.stdout.fileno(), b"", time.monotonic() + timeout_s
-        try:
-            while not text.endswith(b"\n"):
-                left = max(0.0, deadline - time.monotonic())
-                if not select.select([descriptor], [], [], left)[0]:
-                    raise TimingTimedOut(f"timing on '{self.profile.name}' took longer than {timeout_s:.0f} s")
-                more = os.read(descriptor, 65536)
-                if not more:
-                    raise self._died()
-                text += more
-        except BaseException:
-            self.close()  # half a reply must not be taken for the next one's
-            raise
-        return json.loads(text)
-
-    def _died(self) -> TimingFailed:
-        assert self._process is not None
-        code = self._process.wait()
-        self._errors.seek(0)
-        last = self._errors.read().decode(errors="replace").strip().splitlines()[-1:]
-        self.close()
-        how = f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
-        return TimingFailed(f"the timing process of '{self.profile.name}' {how}: {' '.join(last) or 'no message'}")
-
-    def close(self) -> None:
-        """End the process, and with it what it forked."""
-        process, self._process = self._process, None
-        if process is None or self._owner != os.getpid():
-            return
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        for pipe in (process.stdin, process.stdout, self._errors):
-            if pipe is not None:
-                pipe.close()
-
-    def __enter__(self) -> "Timer":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        if getattr(self, "_process", None) is not None:
-            self.close()
-
-
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-
-
 def measure(
     model: "nn.Module",
     inputs: tuple[int, ...],
     profile: Profile,
     timer: Timer | None = None,
     timeout_s: float | None = None,
+    effort: str = "search",
 ) -> Measurement:
     """Time the deployed `model` on inputs of shape `inputs` (no batch) as the profile says.
 
-    Conversion and its check need no quiet; the timing waits until it has the host to itself (`quiet.measurement`).
-    Raises `Unsupported` when the runtime can't convert or run the network or its outputs aren't PyTorch's,
-    `TimingTimedOut`, `TimingFailed`, or `MemoryError`.
+    Conversion, loading, the check and warming up need no quiet. The timing has the host to itself in short slices
+    (`quiet.measurement`), between which others go on: at most 3 s in all as `effort` "search", longer as "final"
+    (`session.EFFORTS`). `timeout_s` bounds the loading. Raises `Unsupported` when the runtime can't convert or run the
+    network or its outputs aren't PyTorch's, `TimingTimedOut` where not even one run fits into that time,
+    `TimingFailed`, `MemoryError`, or `WrongUse` for an unknown effort.
     """
+    allowed = effort_of(effort, profile)
     own = timer or Timer(profile)
     try:
         with tempfile.TemporaryDirectory(prefix="archfront-") as name:
             path, check = convert(model, inputs, profile, own.runtime, Path(name))
-            return _time_until_quiet(path, profile, own, timeout_s, check)
+            return _timed(path, profile, own, allowed, timeout_s, check)
     finally:
         if timer is None:
             own.close()
@@ -271,9 +138,12 @@ def convert(
     return path, check
 
 
-def measure_file(path: str | Path, profile: Profile | str, timeout_s: float | None = None) -> Measurement:
+def measure_file(
+    path: str | Path, profile: Profile | str, timeout_s: float | None = None, effort: str = "final"
+) -> Measurement:
     """Time a converted file (`.onnx` or `.pt2`) as it is; raises `WrongUse` when it isn't one for this device."""
     profile = find_profile(profile) if isinstance(profile, str) else profile
+    allowed = effort_of(effort, profile)
     path = Path(path).expanduser()
     if not path.is_file():
         raise WrongUse(f"no model file {path}; give a {runtime_of(profile).suffix} file")
@@ -283,68 +153,49 @@ def measure_file(path: str | Path, profile: Profile | str, timeout_s: float | No
                 f"the device '{profile.name}' runs {timer.runtime.suffix} files ({profile.runtime}), not {path.name}; "
                 "export the model in that format or choose another --device"
             )
-        return _time_until_quiet(path.resolve(), profile, timer, timeout_s, None)
+        return _timed(path.resolve(), profile, timer, allowed, timeout_s, None)
 
 
-def _time_until_quiet(
-    path: Path, profile: Profile, timer: Timer, timeout_s: float | None, check: Path | None
+def _timed(
+    path: Path, profile: Profile, timer: Timer, effort: Effort, timeout_s: float | None, check: Path | None
 ) -> Measurement:
-    """Time again after pauses, in which others may train, while the host isn't quiet; the last figure stands then."""
-    found = _time(path, profile, timer, timeout_s, check)
-    for pause in profile.pauses_s:
-        if not found.corrected:
-            break
-        time.sleep(pause)
-        found = _time(path, profile, timer, timeout_s, check)
-    return found
+    session = Session(path, profile, timer, effort, timeout_s, check)
+    start = time.monotonic()
+    try:
+        found, stopped = session.run()
+    finally:
+        session.close()
+    return _measurement(session, found, stopped, time.monotonic() - start)
 
 
-def _time(path: Path, profile: Profile, timer: Timer, timeout_s: float | None, check: Path | None) -> Measurement:
-    runtime = timer.runtime
-    reference = reference_file(runtime)
-    timer.start()
-    request: dict[str, Any] = {
-        "path": str(path),
-        "reference": str(reference),
-        "check": str(check) if check else None,
-        "threads": profile.threads,
-        "options": dict(profile.options),
-        "plan": {"cap_s": profile.cap_s, "patience_s": profile.patience_s},
-    }
-    with quiet.measurement():
-        request["level"] = level_of(reference, profile)
-        reply = timer.ask(request, min(timeout_s or ALLOWANCE_S, ALLOWANCE_S) + profile.patience_s)
-        remember_level(reference, profile, reply["level"])
-    difference = reply["difference"]
-    if difference is not None and not difference <= AGREEMENT:
-        raise Unsupported(f"{runtime.name}: conversion changed the outputs by {difference:.1e} of their range")
-    return _measurement(reply, profile, runtime)
-
-
-def _measurement(reply: dict[str, Any], profile: Profile, runtime: Runtime) -> Measurement:
-    batch, *shape = reply["shape"]
+def _measurement(session: Session, found: Estimate, stopped: str, seconds: float) -> Measurement:
+    loaded, profile, runtime = session.loaded, session.profile, session.timer.runtime
+    batch, *shape = loaded["shape"]
     provenance = Provenance(
         device=profile.name,
         runtime=runtime.name,
         runtime_version=runtime.version(),
-        precision=reply["precision"],
+        precision=loaded["precision"],
         threads=profile.threads,
         batch=batch,
         input_shape=tuple(shape),
         host=fingerprint.digest(),
-        protocol=CORRECTED if reply["corrected"] else PROTOCOL,
+        protocol=CORRECTED if found.corrected else PROTOCOL,
     )
+    percentiles = numpy.percentile(found.samples, (10, 50, 90, 99)) / 1e6
     return Measurement(
-        latency_ms=reply["headline"] / 1e6,
-        low=reply["low"] / 1e6,
-        high=reply["high"] / 1e6,
-        summary=Summary(reply["samples"], *(value / 1e6 for value in reply["percentiles"])),
-        peak_memory_mb=reply["memory"] / 1e6,
+        latency_ms=found.headline / 1e6,
+        low=found.low / 1e6,
+        high=found.high / 1e6,
+        summary=Summary(len(found.samples), *map(float, percentiles)),
+        peak_memory_mb=loaded["memory"] / 1e6,
         provenance=provenance,
-        stopped=reply["stopped"],
-        corrected=reply["corrected"],
-        quiet_share=reply["quiet_share"],
-        rounds=reply["rounds"],
-        seconds=reply["seconds"],
-        difference=reply["difference"],
+        stopped=stopped,
+        corrected=found.corrected,
+        quiet_share=found.quiet_share,
+        rounds=sum(len(one.rounds) for one in session.slices),
+        seconds=seconds,
+        difference=loaded["difference"],
+        slices=len(session.slices),
+        exclusive_s=session.exclusive_s,
     )

@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,19 +12,20 @@ from hardware_profiles import fingerprint
 from hardware_profiles.device_profile import Profile
 from hardware_profiles.quiet import runtime_folder
 from hardware_profiles.runtimes.base import Runtime
-from hardware_profiles.sampling import PROTOCOL
 
 if TYPE_CHECKING:
     from torch import nn
 
 INPUTS = (3, 16, 16)
+NAME = "interleaved-1"
+"""The protocol that the reference network came with; later ones keep it, and with it what is known of its time."""
 EXPIRES_S = 24 * 3600.0
 """A quiet time this old is found anew: a host may have become slower for good."""
 
 
 def reference_file(runtime: Runtime) -> Path:
     """The reference network converted for the runtime; converted once, and kept in the user's runtime folder."""
-    path = runtime_folder() / f"reference-{PROTOCOL}-{runtime.name}-{runtime.version()}{runtime.suffix}"
+    path = runtime_folder() / f"reference-{NAME}-{runtime.name}-{runtime.version()}{runtime.suffix}"
     if not path.exists():
         with tempfile.TemporaryDirectory(dir=runtime_folder()) as folder:
             os.replace(runtime.convert(reference_network(), INPUTS, 1, Path(folder)), path)
@@ -64,12 +66,12 @@ def level_of(reference: Path, profile: Profile) -> float | None:
 
 
 def remember_level(reference: Path, profile: Profile, level: float) -> None:
-    """Keep the quiet time for the next measurement; called while the host is locked for measuring."""
+    """Keep the quiet time for the next measurement; of two that end together, the later one's is kept."""
     path = _level_file(reference, profile)
     known, created = level_of(reference, profile), time.time()
     if known is not None:
         created = path.stat().st_mtime
-    temporary = path.with_suffix(".new")
+    temporary = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
     temporary.write_text(json.dumps({"level_ns": level}))
     os.utime(temporary, (created, created))  # its age is that of the first finding
     os.replace(temporary, path)

@@ -1,18 +1,24 @@
 """The timing process: `python -m hardware_profiles.timing SETTINGS`. Pinned to its cores, it serves one line at a time.
 
 It imports numpy and the one runtime, nothing else. Each network is loaded and timed in a fork of it, so that every
-network meets the same fresh process at the price of a few milliseconds, and one that crashes takes nothing along.
-Requests and replies are JSON, a line each, on standard input and output.
+network meets the same fresh process at the price of a few milliseconds, and one that crashes takes nothing along. The
+fork stays, with the network loaded, until another network is to be loaded: it waits there for the next slice.
+Requests and replies are JSON, a line each, on standard input and output:
+
+- `{"do": "load", "path", "reference", "check", "threads", "options"}` loads, checks and warms up a network, which
+  needs no quiet;
+- `{"do": "slice", "seconds"}` times it for so long (`sampling.take`), which does;
+- `{"do": "unload"}` ends the fork, and with it what the network holds.
 """
 
 import gc
 import json
 import os
-import select
 import signal
 import sys
-import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +29,9 @@ from hardware_profiles.runtimes.base import RUNTIMES, Loaded, Runtime, Unsupport
 
 Reply = dict[str, Any]
 
+NOTHING: dict[str, Reply] = {"unload": {}, "slice": {"error": "failed", "reason": "no network is loaded"}}
+"""The answers where there is no network."""
+
 
 def main() -> None:
     """Serve requests until standard input ends."""
@@ -32,79 +41,127 @@ def main() -> None:
     os.sched_setaffinity(0, settings["cores"])
     runtime = RUNTIMES.get(settings["runtime"])()
     runtime.warm()
-    _answer(channel, {"ready": os.getpid()})
+    _write(channel, {"ready": os.getpid()})
+    fork: Fork | None = None
     for line in sys.stdin:
-        _answer(channel, in_fork(lambda request: timed(runtime, request), json.loads(line)))
+        request = json.loads(line)
+        if fork and request["do"] != "slice":
+            fork.end()
+            fork = None
+        if request["do"] == "load":
+            fork = Fork(Network(runtime).answer)
+        _write(channel, fork.ask(request) if fork else NOTHING[request["do"]])
+    if fork:
+        fork.end()
 
 
-def _answer(channel: Any, reply: Reply) -> None:
+def _write(channel: Any, reply: Reply) -> None:
     channel.write(json.dumps(reply) + "\n")
     channel.flush()
 
 
-def in_fork(work: Callable[[Any], Reply], request: Any) -> Reply:
-    """What `work(request)` gives in a forked process; an error or a death of it as `{"error": kind, "reason": …}`."""
-    inlet, outlet = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(inlet)
-        try:
-            reply = work(request)
-        except Unsupported as error:
-            reply = {"error": "unsupported", "reason": str(error)}
-        except MemoryError as error:
-            reply = {"error": "memory", "reason": str(error) or "out of memory"}
-        except BaseException as error:
-            reply = {"error": "failed", "reason": first_line(error)}
-        with os.fdopen(outlet, "w") as pipe:
-            pipe.write(json.dumps(reply))
+class Fork:
+    """A forked process that answers requests until it is ended; its errors and death are answers, too.
+
+    They are given as `{"error": kind, "reason": …}`.
+    """
+
+    def __init__(self, answer: Callable[[Any], Reply]) -> None:
+        theirs_in, ours_out = os.pipe()
+        ours_in, theirs_out = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(ours_out)
+            os.close(ours_in)
+            _serve(answer, theirs_in, theirs_out)
+        os.close(theirs_in)
+        os.close(theirs_out)
+        self._requests, self._replies = os.fdopen(ours_out, "w"), os.fdopen(ours_in)
+        self._death: Reply | None = None
+
+    def ask(self, request: Any) -> Reply:
+        """The answer to a request; once it is dead, how it died."""
+        if self._death is None:
+            try:
+                _write(self._requests, request)
+                text = self._replies.readline()
+            except BrokenPipeError:
+                text = ""
+            if text.endswith("\n"):
+                return json.loads(text)
+            self._death = self._died()
+        return self._death
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        if self._death is None:
+            os.kill(self.pid, signal.SIGKILL)
+            self._died()
+
+    def _died(self) -> Reply:
+        self._replies.close()
+        with suppress(BrokenPipeError):  # of a request that nobody read
+            self._requests.close()
+        _, status = os.waitpid(self.pid, 0)
+        if os.WIFSIGNALED(status):
+            return {"error": "crashed", "reason": f"the runtime died of {signal.Signals(os.WTERMSIG(status)).name}"}
+        return {"error": "crashed", "reason": f"the runtime ended the process with {os.WEXITSTATUS(status)}"}
+
+
+def _serve(answer: Callable[[Any], Reply], inlet: int, outlet: int) -> None:
+    """Answer request after request, then end this process: nothing of what the other was doing goes on here."""
+    try:
+        with os.fdopen(inlet) as requests, os.fdopen(outlet, "w") as replies:
+            for line in requests:
+                _write(replies, _answered(answer, json.loads(line)))
+    finally:
         os._exit(0)
-    os.close(outlet)
-    with os.fdopen(inlet) as pipe:
-        text = pipe.read()
-    _, status = os.waitpid(pid, 0)
-    if text:
-        return json.loads(text)
-    if os.WIFSIGNALED(status):
-        return {"error": "crashed", "reason": f"the runtime died of {signal.Signals(os.WTERMSIG(status)).name}"}
-    return {"error": "crashed", "reason": f"the runtime ended the process with {os.WEXITSTATUS(status)}"}
 
 
-def timed(runtime: Runtime, request: Reply) -> Reply:
-    """Load, check and time one network; the figures are in ns, memory in bytes."""
-    options, threads = request["options"], request["threads"]
-    reference = _caller(runtime.load(Path(request["reference"]), threads, options))
-    reference()
-    before = _resident()
-    loaded = runtime.load(Path(request["path"]), threads, options)
-    difference = _difference(loaded, request.get("check"))
-    network = _caller(loaded)
-    network()
-    memory = _peak() - before
-    gc.collect()
-    gc.disable()
-    start = time.perf_counter()
-    plan = sampling.Plan(**request["plan"])
-    found, stopped, rounds = sampling.sample(network, reference, plan, request["level"], _awaited)
-    percentiles = numpy.percentile(found.samples, (10, 50, 90, 99))
-    return {
-        "headline": found.headline,
-        "low": found.low,
-        "high": found.high,
-        "corrected": found.corrected,
-        "quiet_share": found.quiet_share,
-        "level": found.level,
-        "samples": len(found.samples),
-        "percentiles": [float(value) for value in percentiles],
-        "rounds": rounds,
-        "stopped": stopped,
-        "seconds": time.perf_counter() - start,
-        "memory": max(0, memory),
-        "shape": list(loaded.shape),
-        "precision": loaded.precision,
-        "difference": difference,
-        "cores": sorted(os.sched_getaffinity(0)),
-    }
+def _answered(answer: Callable[[Any], Reply], request: Any) -> Reply:
+    try:
+        return answer(request)
+    except Unsupported as error:
+        return {"error": "unsupported", "reason": str(error)}
+    except MemoryError as error:
+        return {"error": "memory", "reason": str(error) or "out of memory"}
+    except BaseException as error:
+        return {"error": "failed", "reason": first_line(error)}
+
+
+class Network:
+    """The network of one fork, and the reference beside it."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    def answer(self, request: Reply) -> Reply:
+        """Load, or take a slice; times are in ns but for `seconds`, memory in bytes."""
+        if request["do"] == "load":
+            return self._load(request)
+        return asdict(sampling.take(self._network, self._reference, self._run_ns, request["seconds"]))
+
+    def _load(self, request: Reply) -> Reply:
+        options, threads = request["options"], request["threads"]
+        self._reference = _caller(self.runtime.load(Path(request["reference"]), threads, options))
+        self._reference()
+        before = _resident()
+        loaded = self.runtime.load(Path(request["path"]), threads, options)
+        difference = _difference(loaded, request.get("check"))
+        self._network = _caller(loaded)
+        self._network()
+        memory = _peak() - before
+        gc.collect()
+        gc.disable()
+        self._run_ns = sampling.warm_up(self._network)
+        sampling.warm_up(self._reference, 0.1)
+        return {
+            "memory": max(0, memory),
+            "shape": list(loaded.shape),
+            "precision": loaded.precision,
+            "difference": difference,
+            "run_ns": self._run_ns,
+        }
 
 
 def _caller(loaded: Loaded) -> Callable[[], object]:
@@ -125,13 +182,6 @@ def _difference(loaded: Loaded, check: str | None) -> float | None:
     if expected.shape != found.shape:
         raise Unsupported(f"the converted network gives outputs of shape {found.shape}, not {expected.shape}")
     return float(numpy.abs(expected - found).max() / max(1.0, float(numpy.ptp(expected))))
-
-
-def _awaited() -> bool:
-    """Whether the process that asked still holds its end of standard input."""
-    poll = select.poll()
-    poll.register(0, select.POLLHUP)
-    return not any(event & select.POLLHUP for _, event in poll.poll(0))
 
 
 def _resident() -> int:

@@ -10,7 +10,7 @@ from archfront.commands.printing import (
     DatabaseUrl,
     StudyName,
     figure,
-    front_table,
+    fitting_front,
     point_json,
     print_json,
     print_table,
@@ -106,7 +106,7 @@ def _print(
     for title, points, volume in zip(("before", "after"), (before, after), volumes, strict=True):
         typer.echo(f"front {title}: {len(points)} candidates, hypervolume {figure(volume)}")
         if points:
-            print_table(front_table(points, study.objectives, names))
+            print_table(fitting_front(points, study.objectives, names)[0])
         typer.echo()
     for outcome in outcomes:
         if outcome.number is None:

@@ -1,6 +1,7 @@
 """How commands print: JSON for programs, tables and short figures for people."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from archfront.contracts import Objective
@@ -50,21 +52,51 @@ def table_of(heads: Iterable[str], rows: Iterable[Sequence[str]], title: str | N
 
 def print_table(table: "Table") -> None:
     """The table on standard output; through a pipe its lines are as long as they need to be."""
+    console().print(table)
+
+
+def console() -> "Console":
+    """Standard output as rich knows it: as wide as the terminal, or as `COLUMNS` says; 200 columns through a pipe."""
     from rich.console import Console
 
-    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+    given = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(width=None if given else 200, highlight=False)
 
 
-def front_table(front: Sequence["Point"], objectives: Sequence["Objective"], further: Sequence[str] = ()) -> "Table":
-    """A front as a table: the candidate's number and digest, its objectives, then further metrics that it has.
+def fitting_front(
+    front: Sequence["Point"], objectives: Sequence["Objective"], further: Sequence[str] = ()
+) -> tuple["Table", list[str]]:
+    """A front as a table that is no wider than standard output, and the metrics that it has no room for.
 
-    A figure that was predicted, not measured, begins with `~`; objectives whose 95 % interval is known show it.
+    First the candidate's number and digest, its objectives, then further metrics that it has. A figure that was
+    predicted, not measured, begins with `~`; objectives whose 95 % interval is known show it. Where room is scarce,
+    further metrics go first, from the last on, then the digest, then the intervals.
     """
-    goals = {objective.metric for objective in objectives}
-    names = list(dict.fromkeys([*(objective.metric for objective in objectives), *further]))
-    names = [name for name in names if any(name in point.values for point in front)]
-    rows = [[str(p.number), p.digest[:8], *(_cell(p, name, name in goals) for name in names)] for p in front]
-    return table_of(["candidate", "digest", *names], rows)
+    from rich.measure import Measurement
+
+    out = console()
+    goals = list(dict.fromkeys(objective.metric for objective in objectives))
+    names = [name for name in further if name not in goals and any(name in point.values for point in front)]
+    for shown, digest, bounded in [*((n, True, True) for n in range(len(names), -1, -1)), (0, False, True)]:
+        table = _front_table(front, goals, names[:shown], digest, bounded)
+        if Measurement.get(out, out.options.update(max_width=10_000), table).maximum <= out.width:
+            return table, names[shown:]
+    return _front_table(front, goals, [], False, False), names
+
+
+def _front_table(
+    front: Sequence["Point"], goals: Sequence[str], names: Sequence[str], digest: bool, bounded: bool
+) -> "Table":
+    rows = [
+        [
+            str(point.number),
+            *([point.digest[:8]] if digest else []),
+            *(_cell(point, name, bounded) for name in goals),
+            *(_cell(point, name, False) for name in names),
+        ]
+        for point in front
+    ]
+    return table_of(["candidate", *(["digest"] if digest else []), *goals, *names], rows)
 
 
 def _cell(point: "Point", name: str, bounded: bool) -> str:

@@ -11,7 +11,7 @@ from archfront.commands.printing import (
     StudyName,
     duration,
     figure,
-    front_table,
+    fitting_front,
     point_json,
     print_json,
     print_rows,
@@ -43,6 +43,7 @@ def front(
     as_json: AsJson = False,
 ) -> None:
     """Show a study's Pareto front."""
+    from archfront.commands.progress import further
     from archfront.contracts import Objective, WrongUse
     from search_spaces.errors import near
 
@@ -54,13 +55,18 @@ def front(
             raise WrongUse(
                 f"no candidate of '{study}' has a metric '{objective.metric}'; {near(objective.metric, known)}"
             )
+    known = list(dict.fromkeys([*further(wanted), *known]))
     points = found.front(wanted)
     if as_json:
         print_json([point_json(p) for p in points])
         return
-    print_table(front_table(points, wanted, known))
+    table, missing = fitting_front(points, wanted, known)
+    print_table(table)
+    if missing:
+        typer.echo(f"{', '.join(missing)}: in a wider window, or with --json")
     counts = ", ".join(f"{count} {status}" for status, count in sorted(found.counts().items())) or "none"
-    typer.echo(f"front of {len(points)}; hypervolume {figure(found.hypervolume())}; evaluations: {counts}")
+    volume = figure(found.hypervolume(objectives=wanted))
+    typer.echo(f"front of {len(points)}; hypervolume {volume}; evaluations: {counts}")
 
 
 def show(
@@ -70,7 +76,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show one candidate with all its metrics."""
-    from archfront.report.confusion import confusions, said
+    from archfront.report.confusion import confusions, recalls, said
     from archfront.study.lineage import lineage, told
 
     found = open_named(study, db)
@@ -93,8 +99,8 @@ def show(
     for artifact in shown.artifacts:
         typer.echo(f"{artifact.kind}: {found.folder / artifact.path}")
     for matrix in confusions(found, shown):
-        if said(matrix):
-            typer.echo(said(matrix))
+        for line in filter(None, (recalls(matrix), said(matrix))):
+            typer.echo(line)
     typer.echo("\n" + "\n".join(_tree(shown.architecture)))
 
 

@@ -4,6 +4,8 @@ import os
 import shlex
 import shutil
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +16,7 @@ from archfront.commands.printing import (
     DatabaseUrl,
     duration,
     figure,
-    front_table,
+    fitting_front,
     point_json,
     print_json,
     print_table,
@@ -88,6 +90,7 @@ SearchRecipe = Annotated[
     ),
 ]
 Epochs = Annotated[int | None, typer.Option(help="Epochs of each training.")]
+ShowPlan = Annotated[bool, typer.Option("--plan", help="Say what the budget would be spent on, and stop.")]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="Any setting of a study file: KEY=VALUE; repeat it.", metavar="KEY=VALUE"),
@@ -119,6 +122,7 @@ def search(
     pretrained: Pretrained = None,
     weights: Weights = None,
     set_: Set = None,
+    plan: ShowPlan = False,
     db: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
@@ -143,7 +147,21 @@ def search(
         "start": start,
         "db": db,
     }
-    run_study(wanted(file, with_target(options, target), set_ or []), as_json)
+    settings = wanted(file, with_target(options, target), set_ or [])
+    if plan:
+        _show_plan(settings, as_json)
+    else:
+        run_study(settings, as_json)
+
+
+def _show_plan(settings: "Settings", as_json: bool) -> None:
+    from archfront.run import plan_for
+
+    spending = plan_for(settings.order())
+    if as_json:
+        print_json(spending.to_json())
+    else:
+        typer.echo("\n".join(spending.lines()))
 
 
 def with_target(options: dict[str, Any], target: str | None) -> dict[str, Any]:
@@ -206,16 +224,30 @@ def run_study(settings: "Settings", as_json: bool) -> None:
     from archfront import run
     from archfront.commands.progress import listener
     from archfront.search import NoneSucceeded
+    from archfront.used_up import used_up
 
-    order = settings.order()
-    with listener(order, quiet=as_json) as show:
-        study, progress = run.search(order, show)
+    known = known_study(settings.db, settings.study_name)
+    ended = used_up(known, settings) if known is not None else None
+    if known is not None and ended is not None:
+        study, progress = known, ended
+    else:
+        # The user's minutes began with the command, before anything was imported.
+        order = replace(settings.order(), begun=time.monotonic() - _age())
+        with listener(order, quiet=as_json) as show:
+            study, progress = run.search(order, show)
     if as_json:
         print_json(_summary(study, progress))
     else:
         _conclude(study, progress, settings.db)
     if progress.failure:
         raise NoneSucceeded(progress.failure)
+
+
+def _age() -> float:
+    """Seconds since this process began."""
+    import psutil
+
+    return time.time() - psutil.Process().create_time()
 
 
 def _summary(study: "Study", progress: "Progress") -> dict[str, Any]:
@@ -235,18 +267,18 @@ def _summary(study: "Study", progress: "Progress") -> dict[str, Any]:
 
 def _conclude(study: "Study", progress: "Progress", db: str) -> None:
     from archfront.commands.progress import further
+    from archfront.contracts import plural
     from archfront.study import DEFAULT_URL
+    from archfront.supernets.judging import judged
 
     front = study.front()
     if front:
-        print_table(front_table(front, study.objectives, further(study.objectives)))
+        print_table(fitting_front(front, study.objectives, further(study.objectives))[0])
         typer.echo()
     typer.echo(
-        f"ended: {progress.ended}; {progress.done_here} evaluations in {duration(progress.seconds)}; "
+        f"ended: {progress.ended}; {plural(progress.done_here, 'evaluation')} in {duration(progress.seconds)}; "
         f"front of {len(front)}; hypervolume {figure(study.hypervolume())}"
     )
-    for note in progress.notes:
-        typer.echo(f"  {note}")
     if any(point.predicted & {objective.metric for objective in study.objectives} for point in front):
         typer.echo("  ~ marks figures that are predicted: the device was never quiet enough to measure them")
     for reason, count in progress.reasons.most_common(5):
@@ -261,6 +293,9 @@ def _conclude(study: "Study", progress: "Progress", db: str) -> None:
     best = str(front[0].number)
     trained = any(artifact.kind == "weights" for artifact in study.candidate(best).artifacts)
     commands = [["show", study.name, best], ["report", study.name], ["dashboard"]]
+    # The figures are those that networks have within a supernet: its best are still to be trained.
+    if judged(study)[0]:
+        commands.insert(0, ["supernet", "finalists", study.name])
     for words in [["export", study.name, "--candidate", best], *commands] if trained else commands:
         typer.echo("  " + shlex.join([*program, *words, *where]))
     typer.echo(f"  {again} --minutes 10   # goes on")

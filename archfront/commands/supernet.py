@@ -73,6 +73,8 @@ def train(
     planned = plan(settled(to, given), to, device, threads, workers)
     if not as_json:
         typer.echo(_before(planned, to))
+        if planned.doubt:
+            typer.echo(f"warning: {planned.doubt}")
     last: list[Any] = []
 
     def listen(progress: Any) -> None:
@@ -90,6 +92,7 @@ def train(
         typer.echo(f"trained {training.done} of {training.steps} steps; next:")
         more = f" --controller one-shot --set controller.policy={to / POLICY}" if policy else ""
         typer.echo(f"  archfront supernet search {to} --evaluations 200{more}")
+        typer.echo(f"  archfront supernet finalists {to.resolve().name}-search   # then")
 
 
 def _before(planned: "Planned", to: Path) -> str:
@@ -117,6 +120,7 @@ def _result(planned: "Planned", to: Path, last: Any) -> dict[str, Any]:
         "folder": str(to),
         "settings": planned.settings.model_dump(),
         "estimate": asdict(planned.estimate),
+        "doubt": planned.doubt,
         "progress": asdict(last),
         "learnt": dict(policy.report) if policy else {},
         "loss": [mean for _, mean in planned.training.history],
@@ -285,6 +289,7 @@ def finalists(
         bool, typer.Option("--fine-tune", help="Train on from the supernet's weights, not from scratch.")
     ] = False,
     to_study: Annotated[str | None, typer.Option(help="The new study; without it STUDY-finalists.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Trainings at the same time.")] = 1,
     db: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
@@ -294,7 +299,7 @@ def finalists(
     from archfront.supernets.finalists import Final, settings_for
 
     url = db or DEFAULT_URL
-    final = Final(top, seeds, epochs, fine_tune)
+    final = Final(top, seeds, epochs, fine_tune, workers)
     name = to_study or f"{study}-finalists"
     settings = settings_for(open_named(study, db), final, name, url, searching.known_study(url, name))
     searching.run_study(settings, as_json)

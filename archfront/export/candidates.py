@@ -1,6 +1,6 @@
 """From a study's candidate to what is exported: its architecture, its weights (checked), its data."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +10,12 @@ from safetensors.torch import load_file
 
 from archfront.contracts import WrongUse
 from archfront.export.card import digest_of
+from archfront.export.earlier import check_free
 from archfront.export.errors import ExportRefused
-from archfront.export.export import ExportResult, check_free, export_model
+from archfront.export.export import ExportResult, export_model
 from archfront.export.files import FILE, export_file, tested_again
 from archfront.export.formats import FORMATS
-from archfront.export.subject import Subject
+from archfront.export.subject import Subject, silent
 from archfront.study import Candidate, Study
 from evaluators.recipe import files_in, own_recipe
 from search_spaces.building import build
@@ -37,12 +38,14 @@ def export_candidate(
     formats: Sequence[str] | None = None,
     to: Path = Path("export"),
     data: "DataSet | None" = None,
+    say: Callable[[str], None] = silent,
 ) -> ExportResult:
     """Export a candidate of a study (None: the best of its front in the first objective) to the folder `to`.
 
     Each of `formats` (None: all) is verified on the study's validation examples, where the data set can still be
     loaded or is given. Raises `WrongUse` when there is nothing to export, `ExportRefused` when the weights aren't
     those that were recorded, when they aren't as good as was recorded, or when a format isn't the same network.
+    `say` is told a line on what is being done, every few seconds.
     """
     check_free(to)
     candidate = candidate or _winner(study)
@@ -52,14 +55,15 @@ def export_candidate(
         data = _data(study, notes)
     subject = subject_of(study, candidate, weights, data)
     if any(artifact.kind == FILE for artifact in candidate.artifacts):
-        return export_file(subject, artifact_file(study, candidate, FILE), formats, to, data, notes)
+        return export_file(subject, artifact_file(study, candidate, FILE), formats, to, data, notes, say)
     examples = None
     if data is not None:
+        say("testing the stored weights on validation examples …")
         examples = data.prepared(data.validation.inputs[:TESTED])
         notes += _check_measures(subject, data)
     if formats is None:
         formats = [entry.name for entry in FORMATS if data is not None or not entry.value.raw]
-    return export_model(subject, formats, to, examples, notes)
+    return export_model(subject, formats, to, examples, notes, say)
 
 
 def subject_of(study: Study, candidate: Candidate, weights: Path, data: "DataSet | None") -> Subject:
@@ -158,6 +162,8 @@ def _data(study: Study, notes: list[str]) -> "DataSet | None":
 
 def _described(settings: dict[str, Any], data: "DataSet | None") -> dict[str, Any]:
     known: dict[str, Any] = {"data": settings.get("data"), "sha256": settings.get("data_sha256")}
+    if settings.get("data_found"):
+        known["found out"] = "; ".join(settings["data_found"])
     if data is not None:
         known |= {
             "data": settings.get("data") or data.name,

@@ -2,32 +2,44 @@
 
 import json
 import platform
-from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import archfront
 from archfront.contracts import Metric
-from archfront.export.formats import Format
+from archfront.export.formats import FORMATS, Format
 from archfront.export.lift import parts_in
+from archfront.export.preprocessing import described
+from archfront.export.script import SCRIPT
 from archfront.export.subject import Subject, figure
 from archfront.export.verify import Check
 from search_spaces.canonical import to_json, tree
+
+if TYPE_CHECKING:
+    from archfront.export.earlier import Earlier
 
 MANIFEST = "manifest.sha256"
 CARD = "card.json"
 PAGE = "card.md"
 
 
-def write_card(
-    subject: Subject, formats: Sequence[Format], checks: Sequence[Check], folder: Path, notes: Sequence[str]
-) -> dict[str, Any]:
-    """Write `card.json` and `card.md` about the files in `folder`; gives the card's content."""
-    card = content(subject, formats, checks, folder, notes)
+@dataclass(frozen=True)
+class Written:
+    """What an export wrote: its formats, the names of their files, how near they came, and what was noticed."""
+
+    formats: tuple[Format, ...]
+    files: dict[str, list[str]]
+    checks: tuple[Check, ...]
+    notes: tuple[str, ...]
+
+
+def write_card(subject: Subject, written: Written, before: "Earlier", folder: Path) -> dict[str, Any]:
+    """Write `card.json` and `card.md` about the files in `folder`, those from `before`, too; gives the content."""
+    card = content(subject, written, before, folder)
     (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / PAGE).write_text(page(subject, card), encoding="utf-8")
     return card
@@ -49,11 +61,13 @@ def digest_of(file: Path) -> str:
     return found.hexdigest()
 
 
-def content(
-    subject: Subject, formats: Sequence[Format], checks: Sequence[Check], folder: Path, notes: Sequence[str]
-) -> dict[str, Any]:
+def content(subject: Subject, written: Written, before: "Earlier", folder: Path) -> dict[str, Any]:
     """The card as JSON values."""
-    packages = dict.fromkeys(name for format in formats for name in format.packages)
+    usage = {**before.usage, **{format.name: format.usage(subject) for format in written.formats}}
+    known = [*written.formats, *(FORMATS.get(name)() for name in before.usage if name in FORMATS)]
+    packages = dict.fromkeys(name for format in known for name in format.packages)
+    rewritten = (*(f"{name}:" for name in written.files), *(f for names in written.files.values() for f in names))
+    notes = [note for note in before.notes if not note.startswith(rewritten)]
     kinds = dict.fromkeys(type(part) for part in parts_in(subject.architecture))
     return {
         "archfront_export": 1,
@@ -61,16 +75,19 @@ def content(
         "study": subject.study,
         "candidate": subject.number,
         "digest": subject.digest,
+        "weights_sha256": subject.weights_sha256,
         "space": subject.space,
         "inputs": list(subject.inputs),
         "outputs": subject.outputs,
         "classes": list(subject.classes),
+        "preprocessing": described(subject.data_set) if subject.data_set is not None else {},
         "metrics": [_plain(metric) for metric in subject.metrics],
         "training": subject.training,
         "data": subject.data,
-        "checks": [asdict(check) for check in checks],
-        "notes": list(notes),
-        "usage": {format.name: format.usage(subject) for format in formats},
+        "checks": [asdict(check) for check in (*before.checks, *written.checks)],
+        "notes": list(dict.fromkeys([*notes, *written.notes])),
+        "formats": {**before.files, **written.files},
+        "usage": dict(sorted(usage.items())),
         "versions": {"archfront": archfront.__version__, "python": platform.python_version(), **_versions(packages)},
         "files": {
             file.name: {"bytes": file.stat().st_size, "sha256": digest_of(file)} for file in sorted(folder.iterdir())
@@ -90,6 +107,8 @@ def page(subject: Subject, card: dict[str, Any]) -> str:
     ]
     if subject.data.get("preprocessing"):
         lines += ["", f"Inputs must be prepared as in training: {subject.data['preprocessing']}."]
+    if "size" in card["preprocessing"]:
+        lines += ["", _pictures(card["preprocessing"]), *_script(card)]
     if subject.classes:
         lines += ["", f"Classes, in order: {', '.join(subject.classes)}."]
     if subject.metrics:
@@ -121,6 +140,27 @@ def page(subject: Subject, card: dict[str, Any]) -> str:
     lines += [*tree(card["architecture"]), "```", "", "## Sources", ""]
     lines += [f"- {item['part']}: {item['source']}" for item in card["sources"]]
     return "\n".join(lines) + "\n"
+
+
+def _pictures(said: dict[str, Any]) -> str:
+    """How pictures become what the network takes."""
+    height, width = said["size"]
+    return (
+        f"Pictures, 8 bits a channel, are turned {said['orientation']}, made {said['channel_order']}, scaled "
+        f"({said['resize']}) to {height}×{width} (height × width), cropped in the {said['crop']}, then prepared "
+        f"as above and laid out {said['layout']}. `pipeline` does all of it but the turning."
+    )
+
+
+def _script(card: dict[str, Any]) -> list[str]:
+    """How to get the classes of files from a shell, where the script is there."""
+    if SCRIPT not in card["files"]:
+        return []
+    return [
+        "",
+        f"`python {SCRIPT} PHOTO...` says what is seen in files, and needs onnxruntime, numpy and pillow only; so says "
+        "`archfront predict FOLDER PHOTO...`.",
+    ]
 
 
 def _what(subject: Subject) -> str:

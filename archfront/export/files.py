@@ -1,21 +1,25 @@
 """Exporting a network that is a file already, and testing networks again before they leave."""
 
-import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torch import nn
 
 from archfront.contracts import Metric, Objective, Provenance, WrongUse
-from archfront.export.card import write_card, write_manifest
+from archfront.export.card import Written
+from archfront.export.earlier import check_free, earlier
 from archfront.export.errors import ExportRefused
-from archfront.export.export import ExportResult, aside, check_free
+from archfront.export.export import ExportResult, aside, finished
 from archfront.export.formats.onnx import FILE as MODEL
 from archfront.export.formats.onnx import Onnx
+from archfront.export.formats.pipeline import Pipeline
 from archfront.export.onnx_network import OnnxNetwork
-from archfront.export.subject import Subject
+from archfront.export.preprocessing import properties
+from archfront.export.subject import Subject, silent
 from archfront.export.timing import timed_again
+from archfront.export.verify import raw_sample, verify
 
 if TYPE_CHECKING:
     from evaluators.datasets import DataSet
@@ -27,30 +31,66 @@ SAME = 0.01
 
 
 def export_file(
-    subject: Subject, file: Path, formats: Sequence[str] | None, to: Path, data: "DataSet | None", notes: Sequence[str]
+    subject: Subject,
+    file: Path,
+    formats: Sequence[str] | None,
+    to: Path,
+    data: "DataSet | None",
+    notes: Sequence[str],
+    say: Callable[[str], None] = silent,
 ) -> ExportResult:
-    """Export a candidate that is an ONNX file, as a quantized one is, to the folder `to`.
+    """Export a candidate that is an ONNX file, as a quantized one is, to the folder `to`; as a pipeline, too.
 
     It is verified against its own recorded measure on all validation examples: there is no network in torch that it
     would have to agree with. Raises `WrongUse` for any other format, `ExportRefused` where the measure isn't reached.
     """
-    others = [name for name in formats or () if name.strip() != Onnx.name]
+    names = [name.strip() for name in formats or ([] if data is None else [Pipeline.name])]
+    others = [name for name in names if name not in (Onnx.name, Pipeline.name)]
     if others:
         raise WrongUse(
             f"candidate {subject.number} of '{subject.study}' is an ONNX file, so it can't be exported as "
-            f"{', '.join(others)}; say --format onnx"
+            f"{', '.join(others)}; say --format {Onnx.name},{Pipeline.name}"
         )
     check_free(to)
+    before = earlier(to, subject, [Onnx.name, *names])
     with aside(to) as folder:
-        shutil.copyfile(file, folder / MODEL)
-        lines = list(notes)
+        before.copied(to, folder)
+        _with_properties(file, subject, folder / MODEL)
+        network = OnnxNetwork(folder / MODEL)
+        written = Written((Onnx(),), {Onnx.name: [MODEL]}, (), tuple(notes))
         if data is not None:
-            lines += tested_again(subject, OnnxNetwork(folder / MODEL), data, same=True)
-        lines += timed_again(subject, folder)
-        card = write_card(subject, [Onnx()], [], folder, lines)
-        write_manifest(folder)
-        files = tuple(sorted(one.name for one in folder.iterdir()))
-    return ExportResult(to, files, (), tuple(lines), card)
+            say("testing the file on validation examples …")
+            written = replace(written, notes=(*notes, *tested_again(subject, network, data, same=True)))
+        if Pipeline.name in names:
+            written = _with_pipeline(written, subject, network, folder, say)
+        written = replace(written, notes=(*written.notes, *timed_again(subject, folder, say)))
+        return finished(subject, written, before, to, folder)
+
+
+def _with_pipeline(
+    written: Written, subject: Subject, network: nn.Module, folder: Path, say: Callable[[str], None]
+) -> Written:
+    """What was written, and then the file in `folder` between what makes it take raw inputs and readable outputs."""
+    pipeline = Pipeline()
+    say(f"{pipeline.name}: converting …")
+    files = pipeline.write(subject, folder)
+    check = verify(pipeline, folder, raw_sample(subject, network))
+    say(f"{pipeline.name}: verified on {check.said}")
+    return Written(
+        (*written.formats, pipeline),
+        {**written.files, pipeline.name: files},
+        (check,),
+        (*written.notes, *pipeline.remarks(subject, folder)),
+    )
+
+
+def _with_properties(file: Path, subject: Subject, to: Path) -> None:
+    """Write the network of a file to `to`, which also says what it takes and what its outputs are called."""
+    import onnx
+
+    model = onnx.load(str(file))
+    onnx.helper.set_model_props(model, {**{p.key: p.value for p in model.metadata_props}, **properties(subject)})
+    onnx.save(model, str(to))
 
 
 def tested_again(

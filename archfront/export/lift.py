@@ -16,8 +16,10 @@ from search_spaces.site import Site
 
 RESERVED = (
     "ARCHITECTURE",
+    "CLASSES",
     "INPUTS",
     "OUTPUTS",
+    "PREPROCESSING",
     "Part",
     "Path",
     "build",
@@ -25,6 +27,7 @@ RESERVED = (
     "load",
     "load_model",
     "nn",
+    "prepare",
     "torch",
 )
 """Names that the exported file has for itself."""

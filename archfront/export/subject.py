@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -60,6 +61,15 @@ class Subject:
         """Its deployed form: batch norm folded, training-only parts removed."""
         return deployed(self.model)
 
+    @cached_property
+    def weights_sha256(self) -> str:
+        """A hash of the names and values of its weights, however they are stored."""
+        found = sha256()
+        for name in sorted(self.state):
+            found.update(name.encode())
+            found.update(self.state[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        return found.hexdigest()
+
     @property
     def takes(self) -> str:
         """What the network is given, in words: the type and shape of a batch."""
@@ -83,6 +93,10 @@ class Subject:
     def outline(self) -> str:
         """The architecture in one readable line."""
         return outline(self.architecture)
+
+
+def silent(line: str) -> None:
+    """Takes a line on what an export does, and says nothing."""
 
 
 def figure(value: float) -> str:

@@ -35,11 +35,14 @@ class Check:
     ties: int
     """Inputs whose top-1 changed between two outputs that are nearer to each other than the tolerance."""
 
-    def __str__(self) -> str:
+    @property
+    def said(self) -> str:
+        """On what it was checked and how near it came, in words."""
         share = self.max_difference / self.output_range
-        return (
-            f"{self.format}: {self.inputs} {self.kind}, largest difference {share:.1e} of the output range, same top-1"
-        )
+        return f"{self.inputs} {self.kind}, largest difference {share:.1e} of the output range, same top-1"
+
+    def __str__(self) -> str:
+        return f"{self.format}: {self.said}"
 
 
 @dataclass(frozen=True)
@@ -61,12 +64,15 @@ def sample(subject: Subject, examples: torch.Tensor | None = None) -> Sample:
     return _expected(subject.model, inputs, kind)
 
 
-def raw_sample(subject: Subject) -> Sample:
-    """Validation examples as the data set holds them, with what the searched network makes of them, as it is read."""
+def raw_sample(subject: Subject, network: nn.Module | None = None) -> Sample:
+    """Validation examples as the data set holds them, with what the searched network makes of them, as it is read.
+
+    `network` is in its place where it is a file.
+    """
     data = subject.data_set
     if data is None:
         raise ExportRefused("raw inputs need the data set, which can't be loaded; put it back, or say other formats")
-    whole = nn.Sequential(data.preparation, subject.model, data.task.reading()).eval()
+    whole = nn.Sequential(data.preparation, network or subject.model, data.task.reading()).eval()
     return _expected(whole, _spread(data.validation.inputs[:MOST]), "raw validation examples")
 
 

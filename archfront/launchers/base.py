@@ -1,5 +1,6 @@
 """What gives work to workers: the contract of a launcher, the registry of launchers, and the work itself."""
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any, ClassVar
 
 from archfront.contracts import Evaluation, Proposal, WrongUse
 from archfront.plan import Experiment, Plan
+from archfront.watching import Activity
 from controllers.base import Controller
 from search_spaces.errors import near
 from search_spaces.registry import Registry
@@ -22,7 +24,8 @@ class Job:
 
     `architecture` is the text of its JSON form, which is what travels. `checkpoint` is the path, relative to the
     study's folder, of the weights that the candidate left at a lower fidelity, `trained` the epochs of these,
-    `parents` are those of its parents'.
+    `parents` are those of its parents'. `until` is when the work is to be done, by the search's `time.monotonic()`;
+    `final`, that its figures are those to be handed over (see `Context`).
     """
 
     id: int
@@ -33,6 +36,13 @@ class Job:
     checkpoint: str | None = None
     parents: tuple[str, ...] = ()
     trained: int = 0
+    until: float | None = None
+    final: bool = False
+
+    def terms(self) -> dict[str, Any]:
+        """What `Experiment.work` is told besides the proposal, said when the work begins: plain values."""
+        left = None if self.until is None else max(0.0, self.until - time.monotonic())
+        return {"checkpoint": self.checkpoint, "parents": self.parents, "seconds": left, "final": self.final}
 
 
 @dataclass(frozen=True)
@@ -106,6 +116,15 @@ class Launcher(ABC):
     @abstractmethod
     def results(self, timeout_s: float) -> Sequence[Done]:
         """The jobs finished since the last call; waits up to `timeout_s` for one when there is none."""
+
+    def activities(self) -> Sequence[Activity]:
+        """What each worker does that isn't idle; asked for from other threads, and quick."""
+        return ()
+
+    def activity(self, worker: str, job: Job, since: float, detail: str = "") -> Activity:
+        """That a worker has been at a job since a moment of the monotonic clock."""
+        doing = self.experiment.evaluators[job.evaluator].doing
+        return Activity(worker, doing, job.proposal.number, time.monotonic() - since, detail)
 
     @abstractmethod
     def close(self) -> None:

@@ -1,10 +1,12 @@
 """The inline launcher: every job in this process, one after the other."""
 
+import time
 from collections import deque
 from collections.abc import Sequence
 
 from archfront.launchers.base import LAUNCHERS, Done, Job, Launcher
 from archfront.plan import Experiment, Plan
+from archfront.watching import Activity
 
 
 @LAUNCHERS.register("inline")
@@ -16,6 +18,8 @@ class InlineLauncher(Launcher):
     def __init__(self, plan: Plan, workers: int = 1, experiment: Experiment | None = None) -> None:
         super().__init__(plan, 1, experiment)
         self._queue: deque[Job] = deque()
+        self._at: tuple[Job, float] | None = None
+        self._detail = ""
 
     @property
     def capacity(self) -> int:
@@ -28,8 +32,19 @@ class InlineLauncher(Launcher):
         if not self._queue:
             return []
         job = self._queue.popleft()
-        done = self.experiment.work(job.evaluator, job.proposal, job.checkpoint, job.parents)
+        self._detail, self._at = "", (job, time.monotonic())
+        try:
+            done = self.experiment.work(job.evaluator, job.proposal, **job.terms(), say=self._say)
+        finally:
+            self._at = None
         return [Done(job, done)]
+
+    def _say(self, text: str) -> None:
+        self._detail = text
+
+    def activities(self) -> Sequence[Activity]:
+        at = self._at
+        return [self.activity("this process", *at, self._detail)] if at is not None else []
 
     def close(self) -> None:
         self._queue.clear()

@@ -1,16 +1,19 @@
 """The Ray launcher: a pool of actors per resource that live through many evaluations."""
 
 import json
+import shutil
 import socket
 import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from archfront.contracts import Evaluation, Proposal, Status, WrongUse
 from archfront.launchers.base import LAUNCHERS, Done, Job, Launcher
 from archfront.plan import Experiment, Plan
+from archfront.watching import NOTICES, Activity, Notice
 
 TRIES = 3
 """How often a job is given out before the deaths of its workers are its recorded outcome."""
@@ -24,9 +27,14 @@ class Worker:
     def __init__(self, plan: dict[str, Any]) -> None:
         self._experiment = Experiment(Plan.from_json(plan))
 
-    def work(self, evaluator: str, architecture: str, ask: dict[str, Any], **files: Any) -> dict[str, Any]:
+    def work(self, job: int, evaluator: str, architecture: str, ask: dict[str, Any], **terms: Any) -> dict[str, Any]:
+        say = Notice(self._experiment.plan.folder, job, evaluator)
+        if "data" not in vars(self._experiment) and self._experiment.plan.data:
+            say("reading the data")
+            _ = self._experiment.data  # kept from now on
+        say("")
         proposal = Proposal(self._experiment.space.from_json(json.loads(architecture)), **ask)
-        return self._experiment.work(evaluator, proposal, **files).to_json()
+        return self._experiment.work(evaluator, proposal, **terms, say=say).to_json()
 
 
 @dataclass
@@ -115,8 +123,8 @@ class RayLauncher(Launcher):
                 actor, job = pool.free.popleft(), pool.waiting.popleft()
                 of = job.proposal
                 ask = {"digest": of.digest, "fidelity": of.fidelity, "number": of.number}
-                files = {"checkpoint": job.checkpoint, "parents": job.parents}
-                reference = pool.actors[actor].work.remote(job.evaluator, job.architecture, ask, **files)
+                asked = job.id, job.evaluator, job.architecture, ask
+                reference = pool.actors[actor].work.remote(*asked, **job.terms())
                 self._running[reference] = _Running(job, pool, actor, time.monotonic())
 
     def results(self, timeout_s: float) -> Sequence[Done]:
@@ -128,10 +136,22 @@ class RayLauncher(Launcher):
         self._dispatch()
         return done
 
+    def activities(self) -> Sequence[Activity]:
+        found = []
+        for running in list(self._running.values()):
+            cpu = not running.job.resource.startswith("device:")
+            worker = f"worker {running.actor + 1}" if cpu else running.job.resource.partition(":")[2]
+            found.append(self.activity(worker, running.job, running.since, self._notice(running.job).read()))
+        return sorted(found, key=lambda activity: activity.worker)
+
+    def _notice(self, job: Job) -> Notice:
+        return Notice(self.plan.folder, job.id, job.evaluator)
+
     def _take(self, reference: Any) -> Done | None:
         running = self._running.pop(reference)
         running.pool.free.append(running.actor)
         job = running.job
+        self._notice(job).remove()
         try:
             return Done(job, Evaluation.from_json(job.proposal, self._ray.get(reference)))
         except self._ray.exceptions.RayActorError as error:
@@ -159,6 +179,7 @@ class RayLauncher(Launcher):
         for pool in self._pools.values():
             for actor in pool.actors:
                 self._ray.kill(actor)
+        shutil.rmtree(Path(self.plan.folder) / NOTICES, ignore_errors=True)
         if self._started:
             self._ray.shutdown()
 

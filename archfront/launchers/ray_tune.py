@@ -17,6 +17,7 @@ from archfront.launchers.base import LAUNCHERS, Done, Job
 from archfront.launchers.ray import GRACE_S, TRIES, RayLauncher
 from archfront.plan import Experiment, Plan
 from archfront.trials.tuning import EPOCHS, Tuning
+from archfront.watching import Activity
 from controllers.base import Controller
 
 TITLES = {"asha": "ASHA", "median": "the median stopping rule"}
@@ -112,6 +113,16 @@ class RayTuneLauncher(RayLauncher):
         if not self._loop.is_alive() and self._failure is None:
             self._loop.start()
 
+    def activities(self) -> Sequence[Activity]:
+        found = list(super().activities())
+        for number, (id, (trial, heard)) in enumerate(sorted(self._ends.seen.items()), 1):
+            job = self._under_way.get(id)
+            if job is not None:
+                epoch = (trial.last_result or {}).get(EPOCHS, 0) + 1
+                detail = f"epoch {epoch} of {job.proposal.fidelity or self._epochs}"
+                found.append(self.activity(f"trial {number}", job, heard, detail))
+        return found
+
     def results(self, timeout_s: float) -> Sequence[Done]:
         deadline = time.monotonic() + timeout_s
         while True:
@@ -167,7 +178,7 @@ class RayTuneLauncher(RayLauncher):
             self._ended.put(Done(job, self._failed(job, trial)))
             return
         last = trial.last_result
-        found = Evaluation.from_json(job.proposal, json.loads(last["evaluation"]))
+        found = replace(Evaluation.from_json(job.proposal, json.loads(last["evaluation"])), proposal=job.proposal)
         schedule = json.loads(last["schedule"])
         if found.status is Status.OK and last[EPOCHS] < (job.proposal.fidelity or self._epochs):
             found = self._stopped(found, last[EPOCHS])

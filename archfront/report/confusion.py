@@ -13,6 +13,8 @@ LABELLED, CELL, LETTER, LONGEST = 40, 22, 6.4, 15
 """Up to so many classes have their names beside the cells; the side of a cell and the width of a letter, in pixels; the
 letters of the longest name that is written out."""
 WIDEST = 640
+WORST = 12
+"""So many classes are named with their recalls."""
 LIGHT = {"text": "#1f2733", "right": "#2360d8", "wrong": "#c9532f", "none": "#f1f3f7"}
 DARK = {"text": "#e4e9f2", "right": "#6ea0ff", "wrong": "#ef8a63", "none": "#232a35"}
 
@@ -113,3 +115,18 @@ def said(confusion: Confusion) -> str:
     """The most frequent mistakes in a line; empty where there are none."""
     words = [f"{wanted} for {found} {count:,}× ({share:.0%})" for wanted, found, count, share in confusion.worst()]
     return f"{confusion.split} data, most frequent mistakes: {', '.join(words)}" if words else ""
+
+
+def recalls(confusion: Confusion) -> str:
+    """What share of each class was found, the least first, in a line; of many classes the worst."""
+    found = [
+        (row[place] / sum(row), row[place], sum(row), name)
+        for place, (name, row) in enumerate(zip(confusion.classes, confusion.counts, strict=True))
+        if sum(row)
+    ]
+    if not found:
+        return ""
+    mean = sum(share for share, *_ in found) / len(found)
+    words = [f"{name} {share:.0%} ({right:,} of {total:,})" for share, right, total, name in sorted(found)[:WORST]]
+    more = f" and {len(found) - WORST} better ones" if len(found) > WORST else ""
+    return f"{confusion.split} data, balanced accuracy {mean:.4g}, recall by class: {', '.join(words)}{more}"

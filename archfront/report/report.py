@@ -68,11 +68,13 @@ def _page(study: Study) -> str:
         history_figure(history, study.objectives, over, "light") for over in ("evaluations", "minutes")
     ]
     drawn = [_figure(figure, first=place == 0) for place, figure in enumerate(figures)]
+    goals = [objective.metric for objective in study.objectives]
     candidates = [study.candidate(str(results.numbers[i])) for i in cloud.front[:TREES]]
     sections = [
         _headline(study, results, cloud),
-        _section("The front", drawn[0], _note(note), _front_table(candidates, len(cloud.front))),
+        _section("The front", drawn[0], _note(note), _front_table(candidates, goals, len(cloud.front))),
         _section("Architectures of the front", *(_architecture(c) for c in candidates)),
+        *_data(study),
         *_confusion(study, candidates),
         _section("How it grew", _note(_HYPERVOLUME), drawn[1], drawn[2]),
         _section("What did not end well", _failures(results)),
@@ -119,7 +121,7 @@ def _headline(study: Study, results: Results, cloud: Cloud) -> str:
     counts = study.counts()
     minutes = (study.last_change() - study.created_at) / 60
     tiles = [
-        (texts.number(sum(counts.values())), "evaluations"),
+        (texts.number(sum(counts.values())), "evaluation" if sum(counts.values()) == 1 else "evaluations"),
         (texts.number(counts[Status.OK]), "finished well"),
         (texts.number(len(cloud.front)), "on the front"),
         (f"{minutes:.0f} min", "from first to last"),
@@ -138,7 +140,7 @@ def _headline(study: Study, results: Results, cloud: Cloud) -> str:
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[int] = ()) -> str:
     """A table; the columns `numbers` are aligned right. Everything is escaped."""
     style = ["n" if place in numbers else "long" for place in range(len(head))]
-    top = "".join(f"<th class='{c}'>{escape(text)}</th>" for c, text in zip(style, head, strict=True))
+    top = "".join(f"<th class='{c}'>{_breaking(escape(text))}</th>" for c, text in zip(style, head, strict=True))
     body = "".join(
         "<tr>" + "".join(f"<td class='{c}'>{escape(str(t))}</td>" for c, t in zip(style, row, strict=True)) + "</tr>"
         for row in rows
@@ -146,19 +148,31 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence
     return f"<div class='wide'><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
-def _front_table(candidates: Sequence[Candidate], total: int) -> str:
-    names = list(dict.fromkeys(metric.name for c in candidates for metric in c.metrics))
+def _breaking(name: str) -> str:
+    """A metric's name that may be broken into lines where words end: it must not make its column wide."""
+    return name.replace("_", "_<wbr>").replace("@", "<wbr>@")
+
+
+def _front_table(candidates: Sequence[Candidate], goals: Sequence[str], total: int) -> str:
+    known = {metric.name for candidate in candidates for metric in candidate.metrics}
+    first = [name for goal in goals for name in (goal, f"test_{goal}")]
+    # What is sought comes first, so that a narrow window shows it; the others can be scrolled to.
+    names = [name for name in sorted(first, key=goals.__contains__, reverse=True) if name in known]
+    names += sorted(known - set(names))
     rows = []
     for candidate in candidates:
         found = {metric.name: metric for metric in candidate.metrics}
         cells = [_marked(found[name]) if name in found else "–" for name in names]
-        rows.append([str(candidate.number), candidate.digest[:8], *cells])
+        rows.append([str(candidate.number), *cells, candidate.digest[:8]])
     more = _note(f"the first {len(candidates)} of {total}") if total > len(candidates) else ""
-    return _table(["candidate", "digest", *names], rows, range(2, 2 + len(names))) + more
+    return _table(["candidate", *names, "digest"], rows, range(1, 1 + len(names))) + more
 
 
 def _marked(metric: Metric) -> str:
-    return texts.spread(metric) + (" (predicted)" if metric.kind == "predicted" else "")
+    """The figure, which may be broken into lines before its interval only."""
+    figure, space, interval = texts.spread(metric).partition(" [")
+    text = figure.replace(" ", "\u00a0") + space + interval.replace(" ", "\u00a0")
+    return text + (" (predicted)" if metric.kind == "predicted" else "")
 
 
 def _architecture(candidate: Candidate) -> str:
@@ -199,13 +213,20 @@ def _confusion(study: Study, candidates: Sequence[Candidate]) -> list[str]:
                 for matrix in matrices
             )
             opened = "" if pieces else " open"
-            said = "".join(_note(confusion.said(matrix)) for matrix in matrices)
+            lines = [line for matrix in matrices for line in (confusion.recalls(matrix), confusion.said(matrix))]
+            said = "".join(map(_note, lines))
             pieces.append(
                 f"<details class='candidate'{opened}><summary><b>candidate {candidate.number}</b></summary>"
                 f"<div class='confusions'>{drawn}</div>{said}</details>"
             )
     lead = _note("Rows are what examples are, columns what they were taken for; the stronger, the larger the share.")
     return [_section("What is taken for what", lead, *pieces)] if pieces else []
+
+
+def _data(study: Study) -> list[str]:
+    """What was found out about the data, where there is something to know."""
+    lines = "".join(f"<li>{escape(line)}</li>" for line in study.data_found)
+    return [_section("What was found out about the data", f"<ul id='found'>{lines}</ul>")] if lines else []
 
 
 def _failures(results: Results) -> str:

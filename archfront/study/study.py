@@ -1,7 +1,6 @@
 """A study: one search's candidates, evaluations and measurements, as read by dashboards, reports, export and users."""
 
 import json
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,11 +24,14 @@ from archfront.contracts import (
 )
 from archfront.study.database import DEFAULT_URL, Database
 from archfront.study.front import Point, hypervolume, nondominated
+from archfront.study.lease import alive
 from archfront.study.schema import artifacts, candidates, evaluations, events, measurements, parts, studies
 from search_spaces.errors import near
 
 RUNNING = "running"
 """The status of an evaluation whose result isn't recorded yet."""
+STOPPED = "stopped"
+"""What such an evaluation is counted as while no search is at work: the next one takes it up again."""
 FINISHED = "finished"
 """The origin of candidates that finishers made of trained ones; no search has proposed them, nor is told of them."""
 
@@ -105,15 +107,23 @@ class Study:
         """Where this study's artifacts are; the paths of artifacts are relative to it."""
         return self.database.folder / self.name
 
+    @property
+    def data_found(self) -> list[str]:
+        """What was found out about the data when the study began, a line each; it needs no data to be told."""
+        return list(self.settings.get("data_found") or ())
+
     def counts(self) -> Counter[str]:
-        """How many evaluations have which status."""
+        """How many evaluations have which status; those under way are "stopped" while no search is at work."""
         query = (
             sa.select(evaluations.c.status, sa.func.count())
             .where(evaluations.c.study_id == self.id)
             .group_by(evaluations.c.status)
         )
         with self.database.reading() as connection:
-            return Counter({row.status: row[1] for row in connection.execute(query)})
+            found = Counter({row.status: row[1] for row in connection.execute(query)})
+        if found[RUNNING] and not self.running():
+            found[STOPPED] = found.pop(RUNNING)
+        return +found
 
     def last_change(self) -> float:
         """When something was last recorded, in seconds since the epoch."""
@@ -131,13 +141,13 @@ class Study:
             told = connection.scalar(sa.select(sa.func.max(evaluations.c.told)).where(mine))
         return -1 if asked is None else asked, -1 if told is None else told
 
-    def running(self, patience_s: float = 30.0) -> bool:
-        """Whether a search holds the study and was seen alive in the last `patience_s` seconds."""
+    def running(self) -> bool:
+        """Whether a search holds the study, and still lives."""
         with self.database.reading() as connection:
             row = connection.execute(
-                sa.select(studies.c.token, studies.c.heartbeat).where(studies.c.id == self.id)
+                sa.select(studies.c.token, studies.c.holder, studies.c.heartbeat).where(studies.c.id == self.id)
             ).one()
-        return row.token is not None and time.time() - (row.heartbeat or 0) < patience_s
+        return row.token is not None and alive(row.holder, row.heartbeat)
 
     def metric_names(self) -> list[str]:
         """The metrics that any candidate has, objectives first."""
@@ -214,12 +224,15 @@ class Study:
         keep = nondominated([point.losses for point in points])
         return sorted((point for point, kept in zip(points, keep, strict=True) if kept), key=lambda p: p.losses)
 
-    def hypervolume(self, reference: Sequence[float] | None = None) -> float:
+    def hypervolume(
+        self, reference: Sequence[float] | None = None, objectives: Sequence[Objective] | None = None
+    ) -> float:
         """The volume that the front dominates up to `reference` (values of the objectives); default: the worst seen."""
-        points = [point.losses for point in self.points()]
+        objectives = objectives or self.objectives
+        points = [point.losses for point in self.points(objectives)]
         bound = None
         if reference is not None:
-            bound = [o.loss(value) for o, value in zip(self.objectives, reference, strict=True)]
+            bound = [o.loss(value) for o, value in zip(objectives, reference, strict=True)]
         return hypervolume(points, bound)
 
     def candidate(self, name: str) -> Candidate:

@@ -1,28 +1,24 @@
 """The one writer of a study: leases it, records what is asked and told, and gives the history back."""
 
 import json
-import os
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import psutil
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from archfront.contracts import Constraint, Evaluation, Metric, Objective, Proposal, Status, WrongUse
 from archfront.study.database import Database
+from archfront.study.lease import alive, this_process
 from archfront.study.schema import artifacts, candidates, devices, evaluations, events, measurements, parts, studies
 from archfront.study.study import RUNNING, Study, read_metric
 from search_spaces.canonical import IDENTITY
 
 HEARTBEAT_S = 5.0
-EXPIRY_S = 60.0
-"""A lease whose holder was silent for so long, and can't be asked, is free."""
 
 
 class LeaseLost(RuntimeError):
@@ -62,7 +58,7 @@ class StudyWriter:
     def __enter__(self) -> "StudyWriter":
         with self._database.writing() as connection:
             row = connection.execute(sa.select(studies).where(studies.c.id == self.study.id)).one()
-            if row.token is not None and _alive(row.holder, row.heartbeat):
+            if row.token is not None and alive(row.holder, row.heartbeat):
                 raise WrongUse(
                     f"the study '{self.study.name}' is being searched by {row.holder}; "
                     "wait for it to end, or use another --study"
@@ -70,7 +66,7 @@ class StudyWriter:
             connection.execute(
                 sa.update(studies)
                 .where(studies.c.id == self.study.id)
-                .values(token=self._token, holder=_holder(), heartbeat=time.time())
+                .values(token=self._token, holder=this_process(), heartbeat=time.time())
             )
             # What an earlier search left unfinished is ours now; its late results no longer fit the token.
             connection.execute(
@@ -339,18 +335,3 @@ def _measurement(id: int, metric: Metric) -> dict[str, Any]:
         "summary": asdict(metric.summary) if metric.summary else None,
         "provenance": provenance or None,
     }
-
-
-def _holder() -> str:
-    """This process, so that another on the same host can tell whether it still lives: host, pid, start time."""
-    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.0f}"
-
-
-def _alive(holder: str, heartbeat: float | None) -> bool:
-    host, pid, started = holder.rsplit(":", 2)
-    if host == socket.gethostname():
-        try:
-            return f"{psutil.Process(int(pid)).create_time():.0f}" == started
-        except psutil.NoSuchProcess:
-            return False
-    return time.time() - (heartbeat or 0) < EXPIRY_S

@@ -2,49 +2,67 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from archfront.contracts import WrongUse
 from archfront.settings import Settings, overlaid, settings_from, settings_of
 from archfront.study import Point, Study
-from evaluators.base import find, parse
+from archfront.supernets.judging import judged
+from archfront.supernets.settings import recipe_in
+from evaluators.recipes.training import FIELDS
 from search_spaces import canonical
 from search_spaces.registry import load_file
 
 
 @dataclass(frozen=True)
 class Final:
-    """How finalists are trained: how many of the front, with how many seeds, for how long, and from what weights."""
+    """How finalists are trained: how many of the front, with how many seeds, how long, from what weights, by whom."""
 
     top: int = 5
     seeds: int = 3
     epochs: int | None = None
     fine_tune: bool = False
+    workers: int = 1
 
 
 def settings_for(study: Study, final: Final, name: str, url: str, begun: Study | None = None) -> Settings:
     """The settings of the study `name`, whose candidates are the finalists of `study`; a `begun` one goes on.
 
-    Space, data, objectives, constraints, device and seed are those of `study`. Raises `WrongUse` when there is no
-    front, or nothing to fine-tune from.
+    Space, data and their split, objectives, constraints, device and recipe are those of `study`, or of its supernet.
+    The seeds are the next ones after those that it trained with: the same trainings again would tell nothing. Raises
+    `WrongUse` when there is no front, or nothing to fine-tune from.
     """
-    evaluator: dict[str, Any] = {"name": "training", "seeds": final.seeds}
+    kept = _recipe(begun or study)
+    evaluator: dict[str, Any] = {**kept, "name": "training", "seeds": final.seeds}
     if final.epochs is not None:
         evaluator["epochs"] = final.epochs
     if final.fine_tune:
         evaluator["inherit"] = supernet_of(study)
-    base = settings_of(study)
+    base = settings_of(begun or study)
     base.pop("workers", None)
     base.pop("launcher", None)
     base.pop("warm_start", None)
     texts = _given(begun) if begun is not None else [_text(study, point) for point in best(study, final.top)]
-    over = {
+    over: dict[str, Any] = {
         "name": name,
         "db": url,
+        "workers": final.workers,
         "controller": {"name": "given", "architectures": texts},
         "budget": {"evaluations": len(texts)},
     }
+    if begun is None:
+        trained = (study.settings.get("evaluator_settings") or {}).get("seeds", 1)
+        over |= {"seed": study.seed + trained, "data": {"seed": study.seed, **base["data"]}}
     return settings_from({**overlaid(base, over), "evaluator": evaluator}, f"finalists of '{study.name}'")
+
+
+def _recipe(study: Study) -> dict[str, Any]:
+    """The fields of the recipe that the study's trainings were given, or those of its supernet."""
+    folder, settings = judged(study)
+    if folder:
+        return recipe_in(Path(folder))
+    return {key: value for key, value in settings.items() if key in FIELDS}
 
 
 def best(study: Study, top: int) -> list[Point]:
@@ -78,9 +96,7 @@ def spread(front: Sequence[Point], top: int) -> list[Point]:
 
 def supernet_of(study: Study) -> str:
     """The folder of the supernet that a study's candidates were evaluated in."""
-    name, argument = parse(str(study.settings.get("evaluator") or ""))
-    settings = {**argument, **(study.settings.get("evaluator_settings") or {})}
-    folder = find(name).supernet_folder(settings) if name else ""
+    folder, _ = judged(study)
     if not folder:
         raise WrongUse(f"the study '{study.name}' was not evaluated in a supernet, so there is nothing to fine-tune")
     return folder

@@ -109,6 +109,11 @@ def _read(folder: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def recipe_in(folder: Path) -> dict[str, Any]:
+    """The fields of its recipe that the supernet in `folder` was given; none where nothing of that is kept there."""
+    return dict((_read(folder) or {}).get("recipe") or {})
+
+
 def _checked(values: Mapping[str, Any]) -> SupernetSettings:
     try:
         return SupernetSettings.model_validate({key: value for key, value in values.items() if value is not None})

@@ -29,6 +29,8 @@ from search_spaces.weight_sharing.methods import METHODS, Method
 
 LONGER = 4
 """So many times the epochs of one network's training are a supernet's, where nothing is said."""
+SHORT = 0.5
+"""A supernet that is given less than such a share of these is warned of."""
 POLICY = "policy.json"
 """What a differentiable method leaves in the folder, for the controller `one-shot`."""
 
@@ -42,6 +44,25 @@ class Planned:
     estimate: Estimate
     threads: int
     workers: int = 1
+
+    @property
+    def enough(self) -> int:
+        """The steps that it is given where nothing is said of its length."""
+        data = self.training.dataset
+        usual = default_recipe(data, **self.settings.recipe)
+        return LONGER * usual.epochs * max(1, data.train.size // usual.batch_size)
+
+    @property
+    def doubt(self) -> str:
+        """One line that says that the training is too short to rank networks, and what would be enough; mostly none."""
+        steps, enough = self.training.steps, self.enough
+        if steps >= SHORT * enough:
+            return ""
+        seconds = self.estimate.seconds / max(1, steps - self.training.done) * enough
+        return (
+            f"{steps:,} steps are too few for a supernet to rank networks by: take {enough:,} (--steps {enough}, about "
+            f"{max(1, round(seconds / 60))} minutes here), or train networks one by one with 'archfront search'"
+        )
 
     def policy(self) -> Policy | None:
         """What a differentiable method has learnt of the architecture; None for the other methods."""

@@ -15,6 +15,7 @@ Augmentation = Literal["none", "shift", "flip"]
 Medium = Literal["pictures", "spectrograms", "tokens", "tables"]
 """What examples are, as networks take them: float maps (channels, height, width), maps (1, bands, frames), integers
 (length,) or numbers (columns,)."""
+UNEVEN = "unbalanced"
 SHOWN = 1000
 """Of more classes than this, and of tokens, nothing is said about how even they are."""
 
@@ -97,16 +98,24 @@ class DataSet:
 
 
 def describe(dataset: DataSet) -> str:
-    """One paragraph: the task, sizes, splits, class balance, augmentation, hash, and the problems found."""
+    """A line on the data set (task, sizes, splits, augmentation, hash), then one for each thing found out about it.
+
+    That is what `problems` has, and how uneven the classes are.
+    """
     augmentation = {"none": "none", "shift": "shifts", "flip": "shifts and mirroring"}[dataset.augmentation]
     said = [
         f"{dataset.train.size:,} train, {dataset.validation.size:,} validation, {dataset.test.size:,} test examples",
-        *_balance(dataset.task),
+        *([even] if (even := _balance(dataset.task)) and not even.startswith(UNEVEN) else []),
         *([f"augmentation: {augmentation}"] if dataset.medium == "pictures" else []),
     ]
     size = f"{dataset.name}: {dataset.task.describe()}, {_size(dataset)}"
-    text = f"{size}; {'; '.join(said)}; sha256 {dataset.sha256[:12]}."
-    return text + "".join(f" Note: {problem}." for problem in dataset.problems)
+    return "\n".join([f"{size}; {'; '.join(said)}; sha256 {dataset.sha256[:12]}", *found_out(dataset)])
+
+
+def found_out(dataset: DataSet) -> tuple[str, ...]:
+    """What a user should know of the data, a line each: how uneven the classes are, and the problems found."""
+    balance = _balance(dataset.task)
+    return ((balance,) if balance.startswith(UNEVEN) else ()) + dataset.problems
 
 
 def _size(dataset: DataSet) -> str:
@@ -121,19 +130,19 @@ def _size(dataset: DataSet) -> str:
     return f"{height}×{width} pixels, {channels} channel{'s' if channels > 1 else ''}"
 
 
-def _balance(task: Task) -> list[str]:
-    """How even the classes are, where there are any and they were counted."""
+def _balance(task: Task) -> str:
+    """How even the classes are; empty where there are none, or they were not counted."""
     counts = task.frequencies
     if not counts or len(counts) > SHOWN or task.counted == "tokens":
-        return []
+        return ""
     rarest, commonest = min(range(len(counts)), key=counts.__getitem__), max(range(len(counts)), key=counts.__getitem__)
     what = task.counted
     if uneven(counts):
-        return [
-            f"unbalanced: '{task.classes[rarest]}' has {counts[rarest]:,} training {what}, "
+        return (
+            f"{UNEVEN}: '{task.classes[rarest]}' has {counts[rarest]:,} training {what}, "
             f"'{task.classes[commonest]}' {counts[commonest]:,}"
-        ]
-    return [f"balanced, {counts[rarest]:,} to {counts[commonest]:,} training {what} a class"]
+        )
+    return f"balanced, {counts[rarest]:,} to {counts[commonest]:,} training {what} a class"
 
 
 def uneven(counts: Sequence[int]) -> bool:

@@ -15,12 +15,13 @@ from PIL import __version__ as PILLOW
 from archfront.contracts import WrongUse
 from evaluators.datasets import cache, stored
 from evaluators.datasets.arrays import DATASETS, Array, Arrays
+from evaluators.picture_files import ERRORS, GREY, fitted, opened, upright_size
 
 SPLITS = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
 NO_PICTURES = {".txt", ".md", ".json", ".csv", ".xml", ".py", ".yaml", ".yml", ".db", ".ini", ".html"}
-GREY = {"1", "L", "I;16"}
-ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
-"""What Pillow raises for files that are no pictures, or broken ones."""
+READING = 2
+"""Counts how pictures are read; what was read otherwise is read again. 2: upright by their EXIF, 16 bits scaled, the
+width first."""
 SIZE = 64
 """Pictures of different sizes become squares of this many pixels, unless `size` says otherwise."""
 
@@ -31,9 +32,9 @@ Files = list[tuple[Path, int]]
 def folder(argument: str, size: int = 0, skip_unreadable: bool = False, memory_mb: float = stored.MEMORY_MB) -> Arrays:
     """`folder:PATH`: a sub-folder of pictures per class; or train, val and test folders that hold those.
 
-    Pictures that all have one size keep it; others are scaled and centre-cropped to `size`×`size`. Unreadable files
-    are an error that counts and names them, unless `skip_unreadable` leaves them out. What takes more than
-    `memory_mb` when decoded is decoded once, into the cache.
+    Pictures are turned upright by their EXIF. Those that all have one size keep it; others are scaled and
+    centre-cropped to `size`×`size`. Unreadable files are an error that counts and names them, unless `skip_unreadable`
+    leaves them out. What takes more than `memory_mb` when decoded is decoded once, into the cache.
     """
     root = Path(argument).expanduser()
     if not root.is_dir():
@@ -80,15 +81,15 @@ def _unreadable(argument: str, unreadable: list[Path], total: int, skip: bool) -
     return (f"{said}; they are left out",) if unreadable else ()
 
 
-def _contents(root: Path, files: dict[str, Files]) -> dict[str, str]:
-    """What changes when a file does: a hash of their names, labels, sizes and times, and who decodes them."""
+def _contents(root: Path, files: dict[str, Files]) -> dict[str, Any]:
+    """What changes when a file does: a hash of their names, labels, sizes and times, and who decodes them how."""
     digest = sha256()
     for split, members in files.items():
         for path, label in members:
             status = path.stat()
             line = f"{split} {label} {status.st_size} {status.st_mtime_ns} {path.relative_to(root)}\n"
             digest.update(line.encode(errors="surrogateescape"))
-    return {"files": digest.hexdigest(), "pillow": PILLOW}
+    return {"files": digest.hexdigest(), "pillow": PILLOW, "reading": READING}
 
 
 def _streamed(
@@ -157,7 +158,7 @@ def _shape(paths: list[Path], size: int) -> tuple[int, int, str]:
     for path in paths:
         try:
             with Image.open(path) as image:
-                sizes.add(image.size)
+                sizes.add(upright_size(image))
                 grey = grey and image.mode in GREY
         except ERRORS:
             continue
@@ -172,23 +173,12 @@ def _decoded(files: Files, shape: tuple[int, int, str], unreadable: list[Path]) 
     labels: list[int] = []
     for path, label in files:
         try:
-            with Image.open(path) as image:
-                images.append(np.asarray(fitted(image.convert(mode), width, height), dtype=np.uint8))
+            images.append(np.asarray(fitted(opened(path, mode), width, height), dtype=np.uint8))
             labels.append(label)
         except ERRORS:
             unreadable.append(path)
     empty = np.zeros((0, height, width), dtype=np.uint8)
     return np.stack(images) if images else empty, np.array(labels, dtype=np.int64)
-
-
-def fitted(image: Image.Image, width: int, height: int) -> Image.Image:
-    """The picture scaled until it covers width × height, and cropped in the middle."""
-    if image.size == (width, height):
-        return image
-    scale = max(width / image.width, height / image.height)
-    scaled = image.resize((max(width, round(image.width * scale)), max(height, round(image.height * scale))))
-    left, top = (scaled.width - width) // 2, (scaled.height - height) // 2
-    return scaled.crop((left, top, left + width, top + height))
 
 
 def _named(paths: list[Path]) -> str:

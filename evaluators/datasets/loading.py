@@ -18,6 +18,7 @@ from evaluators.datasets.own import arrays_of
 from evaluators.datasets.pictures import normalization, pictures
 from evaluators.datasets.preparation import Ids, Preparation
 from evaluators.datasets.rows import Mapped
+from evaluators.datasets.spelling import spelled
 from evaluators.datasets.stored import MEMORY_MB, check_memory, stored_normalization
 from evaluators.tasks import Task
 from search_spaces.errors import SpaceError, near
@@ -32,9 +33,10 @@ def load(spec: str, seed: int = 0, validation: float = 0.2, memory_mb: float = M
     """The data set that `spec` names, checked and split.
 
     `digits`, `npz:PATH`, `folder:PATH`, `torchvision:NAME`, `text:PATH`, `audio:PATH`, `masks:PATH`, `csv:FILE`,
-    `sklearn:NAME`, or `path/to/file.py:name`, where `name` gives `Arrays`, a `DataSet`, or objects with `__len__` and
-    `__getitem__` (as torch's data sets). `validation` is the share of the training examples that selection uses,
-    drawn class by class from `seed`; it is ignored where the source has its own. Pictures that take more than
+    `sklearn:NAME`, the path of such a file or folder alone, or `path/to/file.py:name`, where `name` gives `Arrays`, a
+    `DataSet`, or objects with `__len__` and `__getitem__` (as torch's data sets). `validation` is the share of the
+    training examples that selection uses, drawn class by class from `seed`; it is ignored where the source has its own.
+    Pictures that take more than
     `memory_mb` MB as they are held (a byte for each value of uint8) are read from a file while training, where the
     source can do so. `settings` go to the source. Raises `WrongUse`, one line, for everything that would spoil a
     search.
@@ -42,6 +44,7 @@ def load(spec: str, seed: int = 0, validation: float = 0.2, memory_mb: float = M
     if not 0 < validation < 1:
         raise WrongUse(f"validation={validation:g} must be a share between 0 and 1, as 0.2")
     try:
+        spec = spelled(spec, DATASETS.names())
         found = _fetch(spec, settings, check_memory(memory_mb))
         return found if isinstance(found, DataSet) else _dataset(spec, found, seed, validation)
     except SpaceError as error:

@@ -10,8 +10,8 @@ from archfront.contracts import WrongUse
 from evaluators.datasets.archive import archive_of, names_of, pair_of
 from evaluators.datasets.arrays import DATASETS, Array, Arrays
 from evaluators.datasets.class_files import SPLITS, read_text, split_folders
-from evaluators.datasets.folder import ERRORS, fitted
 from evaluators.datasets.pictures import label_problems
+from evaluators.picture_files import ERRORS, fitted
 from evaluators.tasks import IGNORED, DensePrediction, MultiLabel
 
 MOST = 254
@@ -158,6 +158,6 @@ def _decoded(image: Path, mask: Path, size: int) -> tuple[Image.Image, Array]:
         scale = max(size / picture.width, size / picture.height)
         sides = max(size, round(picture.width * scale)), max(size, round(picture.height * scale))
         numbers = fitted(numbers.resize(sides, Image.Resampling.NEAREST), size, size)
-        picture = fitted(picture.resize(sides), size, size)
+        picture = fitted(picture, size, size)
     found = np.asarray(numbers)
     return picture, found.astype(np.uint8) if found.dtype == bool else found

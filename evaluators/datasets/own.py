@@ -14,7 +14,8 @@ from archfront.contracts import WrongUse
 from evaluators.datasets import stored
 from evaluators.datasets.arrays import Array, Arrays
 from evaluators.datasets.dataset import DataSet
-from evaluators.datasets.folder import SIZE, fitted
+from evaluators.datasets.folder import SIZE
+from evaluators.picture_files import fitted
 
 LOOKED_AT = 16
 """So many items of a set that is in the cache tell whether it is the same as before."""

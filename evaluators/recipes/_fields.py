@@ -4,7 +4,7 @@ from typing import Any
 
 from search_spaces.errors import SpaceError
 
-KINDS = {"augmentation": ("auto", "none", "shift", "flip")}
+KINDS = {"augmentation": ("auto", "none", "shift", "flip"), "precision": ("auto", "float32", "bfloat16")}
 """The fields that take one of a few words."""
 NUMBERS = {
     "lr": (0.0, float("inf")),

@@ -18,7 +18,8 @@ class Recipe(Part):
     Weight decay spares biases and normalizations. `loss` None is the task's own. `balance` is the power of the class
     weights in it, None what suits the task. `augmentation` is done first, "auto" being what suits the data set, then
     `augmentations` in their order. `averaging` gives the weights that count in the end, `teacher` is learnt from
-    beside the targets, `phases` come one after another, `learning` says which layers learn, and how fast.
+    beside the targets, `phases` come one after another, `learning` says which layers learn, and how fast. `precision`
+    "auto" is float32 on a CPU and mixed on a GPU; "bfloat16" is mixed on either, "float32" is full.
 
     Slots hold a part of their family, or its name where it has no settings of its own; `augmentations`, `regularisers`
     and `phases` any number of them. All are read from texts, too: `Recipe(augmentations="shift+mixup(alpha=0.4)")`.
@@ -43,6 +44,7 @@ class Recipe(Part):
     teacher: Any = None
     phases: Any = ()
     learning: Any = "all"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
     def __post_init__(self) -> None:
         for name in SLOTS:

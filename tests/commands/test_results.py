@@ -69,3 +69,20 @@ def test_not_a_study_database(archfront: Any) -> None:
     Path("notes.db").write_text("this is no database, but a text of some length " * 20)
     done = archfront("studies", "--db", "notes.db")
     assert done.code == 2 and "notes.db" in done.error
+
+
+def test_front_fits_the_window(archfront: Any, searched: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = archfront("front", searched, "--objectives", "score:max,time:min").out
+    assert "digest" in wide
+    monkeypatch.setenv("COLUMNS", "30")
+    narrow = archfront("front", searched, "--objectives", "score:max,time:min").out.splitlines()
+    table = [line for line in narrow if not line.startswith("front of")]
+    assert table[0].split()[-2:] == ["score", "time"] and max(map(len, table)) <= 30
+
+
+def test_front_says_the_hypervolume_of_the_objectives_it_shows(archfront: Any, searched: str) -> None:
+    own, other = (
+        archfront("front", searched, *words).out.rpartition("hypervolume ")[2].partition(";")[0]
+        for words in ([], ["--objectives", "score:max"])
+    )
+    assert own != other

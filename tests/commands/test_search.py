@@ -77,6 +77,15 @@ def test_a_setting_that_makes_no_sense_is_doubted(archfront: Any, table: Path) -
     assert archfront("search", *table_search(table), *words[:-3], "--evaluations", 31, "--json").json["notes"] == []
 
 
+def test_auto_says_that_a_whole_search_will_be_random(archfront: Any, table: Path) -> None:
+    notes = archfront("search", *table_search(table), "--evaluations", 8, "--json").json["notes"]
+    assert notes[0].startswith("controller pareto-evolution: 8 evaluations are too few")
+    assert notes[1].startswith("start = 10 of 8 evaluations: all is drawn at random")
+    assert "--controller pareto-evolution --set controller.start=N" in notes[1]
+    more = archfront("search", *table_search(table), "--study", "more", "--evaluations", 20, "--json").json["notes"]
+    assert len(more) == 1
+
+
 def test_where_bans_rows(archfront: Any, table: Path) -> None:
     found = archfront("search", *table_search(table), "--where", "even", "--evaluations", 500, "--json").json
     assert found["evaluations"] == {"ok": 108}

@@ -191,7 +191,9 @@ def test_fine_tuning_needs_a_supernet(archfront: Any, supernet: Path) -> None:
     assert archfront("search", *words, "--study", "scratch").code == 0
     done = archfront("supernet", "finalists", "scratch", "--fine-tune")
     assert done.code == 2 and "nothing to fine-tune" in done.error
-    archfront("supernet", "search", supernet, "--objective", "accuracy", "--study", "inherited", "--evaluations", 2)
+    words = ["--objective", "accuracy", "--study", "inherited", "--evaluations", 2]
+    said = archfront("supernet", "search", supernet, *words)
+    assert "archfront supernet finalists inherited" in said.out
     tuned = archfront("supernet", "finalists", "inherited", "--fine-tune", "--top", 1, "--seeds", 1, "--epochs", 1)
     assert tuned.code == 0, tuned.error
     [metric] = [m for m in open_study("inherited-finalists").candidate("0").metrics if m.name == "accuracy"]

@@ -34,6 +34,7 @@ LIMITS: dict[str, dict[str, Any]] = {
     "layer-tying": {"tells": 1000},
     "greedy-growing": {"tells": 1000},
     "random": {"learns": False},
+    "screening": {"seeds": 1, "steps": 20, "settings": {"of": "pareto-evolution"}},
     "ppo": {"tells": 2000},
     "optuna:random": {"learns": False, "tells": 1000},
     "optuna:tpe": {"tells": 1000, "steps": 16, "settings": {"n_startup_trials": 5}},

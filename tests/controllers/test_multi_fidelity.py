@@ -210,3 +210,38 @@ def test_wrong_settings_are_refused(settings, message):
 def test_evaluations_of_one_fidelity_are_refused():
     with pytest.raises(WrongUse, match="one fidelity alone"):
         made(epochs=None)
+
+
+def test_screening_goes_by_epochs_and_leaves_the_finals_to_a_plan():
+    accuracies = {(i, n): (i % 5) / 10 + n / 100 for i in range(40) for n in (1, 3, None) if n} | {
+        (i, None): 1.0 for i in range(40)
+    }
+    by_plan = create("screening", ROW, (ACCURACY,), (), 0, {"of": "exhaustive", "rungs": [1, 3], "finals": False})
+    by_plan.set_epochs(60)
+    asked = stepped(by_plan, accuracies, 24)
+    assert {fidelity for _, fidelity in asked} == {1, 3}
+    assert asked[:4] == [(0, 1), (1, 1), (2, 1), (2, 3)]
+    alone = create("screening", ROW, (ACCURACY,), (), 0, {"of": "exhaustive", "rungs": [1, 3]})
+    alone.set_epochs(60)
+    assert {fidelity for _, fidelity in stepped(alone, accuracies, 24)} == {1, 3, None}
+
+
+def test_what_a_plan_takes_into_its_finals_is_not_asked_for_again():
+    search = create("screening", ROW, (ACCURACY,), (), 0, {"of": "exhaustive", "rungs": [2], "finals": False})
+    search.set_epochs(9)
+    [proposal] = search.ask(1)
+    told(search, proposal, accuracy=0.5)
+    final = replace(proposal, fidelity=None, origin="final")
+    search.take(final)
+    told(search, final, accuracy=0.9)
+    assert [member.losses for member in search.archive.front] == [(-0.9,)]
+    assert proposal.digest not in {found.digest for found in search.ask(10)}
+
+
+@pytest.mark.parametrize(
+    ("rungs", "epochs", "said"),
+    [([3, 1], 9, "ascending epochs"), ([], 9, "ascending epochs"), ([9], 9, "none is shorter"), ([1], None, "screen")],
+)
+def test_wrong_rungs_are_refused(rungs, epochs, said):
+    with pytest.raises(WrongUse, match=said):
+        create("screening", ROW, (ACCURACY,), (), 0, {"rungs": rungs}).set_epochs(epochs)

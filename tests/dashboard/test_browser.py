@@ -200,4 +200,9 @@ def test_the_report_needs_nothing_else(browser: Any, url: str, tmp_path: Path, n
         assert visit.page.evaluate("() => document.querySelector('.js-plotly-plot')._fullData[2].x.length") == front
         visit.page.click("details.candidate >> nth=0")
         assert visit.page.is_visible("details.candidate >> nth=0 >> text=conv3x3")
+        for width in (1280, 390):
+            visit.page.set_viewport_size({"width": width, "height": 900})
+            for name in ("accuracy", "latency_ms@host"):  # what is sought is to be seen without scrolling
+                box = visit.page.locator("section table th", has_text=name).first.bounding_box()
+                assert box["x"] >= 0 and box["x"] + box["width"] <= width
     assert visit.requests == [file.as_uri()] and not visit.wrong

@@ -96,7 +96,7 @@ def test_resuming_trains_only_what_is_left(tmp_path: Path, digits: DataSet, monk
     part = trained(tmp_path, digits, 1)
     epochs: list[int] = []
     run = Training._epoch
-    monkeypatch.setattr(Training, "_epoch", lambda self, epoch: (epochs.append(epoch), run(self, epoch)))
+    monkeypatch.setattr(Training, "_epoch", lambda self, epoch: (epochs.append(epoch), run(self, epoch))[1])
     trained(tmp_path, digits, 2, checkpoint=tmp_path / part.artifacts[0].path)
     assert epochs == [1]
     (tmp_path / part.artifacts[0].path).write_bytes(b"broken")

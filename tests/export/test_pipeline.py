@@ -9,16 +9,14 @@ import torch
 
 from archfront.export import ExportRefused, Subject, export_model
 from evaluators.datasets import load
-from search_spaces.building import build
-from search_spaces.spaces import get_space
+from tests.export.networks import space_subject, subject_of
 
 
 @pytest.fixture(scope="module")
 def subject() -> Subject:
     data = load("digits")
-    architecture = get_space("hybrid", data.inputs, data.train.size).sample(3)
-    state = build(architecture, data.inputs, data.outputs, seed=1).state_dict()
-    return Subject(architecture, state, data.inputs, data.outputs, classes=data.classes, data_set=data)
+    architecture = space_subject("cell201").architecture
+    return subject_of(architecture, data.inputs, data.outputs, classes=data.classes, data_set=data)
 
 
 def test_raw_pixels_become_probabilities(subject: Subject, tmp_path: Path) -> None:
@@ -30,13 +28,13 @@ def test_raw_pixels_become_probabilities(subject: Subject, tmp_path: Path) -> No
     assert raw.dtype == torch.uint8
     session = onnxruntime.InferenceSession(str(tmp_path / "out" / "pipeline.onnx"))
     assert session.get_inputs()[0].type == "tensor(uint8)"
-    [found] = session.run(None, {"inputs": raw.numpy()})
+    [found] = session.run(None, {"inputs": np.repeat(raw.numpy(), 3, axis=1).transpose(0, 2, 3, 1)})
     with torch.no_grad():
         wanted = subject.model((raw.float() / 255 - data.preparation.mean) / data.preparation.std).softmax(1)
     np.testing.assert_allclose(found, wanted.numpy(), atol=1e-5)
     np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)
     usage = result.card["usage"]["pipeline"]
-    assert "uint8 (batch, 1, 8, 8)" in usage and "probabilities" in usage
+    assert "uint8 RGB (batch, height, width, 3), pictures of any size" in usage and "probabilities" in usage
 
 
 def test_without_the_data_there_is_no_pipeline(subject: Subject, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 
@@ -28,6 +29,7 @@ from tests.finishing.conftest import order_of
 from tests.finishing.trained import DIGITS
 
 Opened = Callable[[], Study]
+CARDS = ("card.json", "card.md", "manifest.sha256")
 
 OWN = '''
 from archfront.finishing import Finisher, Product
@@ -110,12 +112,16 @@ def _check_exports(study: Study, pruned: Candidate, quantized: Candidate, folder
     result = export_candidate(study, pruned, ["onnx"], folder / "pruned", DIGITS)
     assert [check.format for check in result.checks] == ["onnx"]
     result = export_candidate(study, quantized, None, folder / "quantized", DIGITS)
-    assert set(result.files) == {"card.json", "card.md", "manifest.sha256", "model.onnx"}
+    assert set(result.files) == {*CARDS, "model.onnx", "pipeline.onnx", "predict.py"}
+    assert [check.format for check in result.checks] == ["pipeline"]
     assert f"examples: {quantized.values['accuracy']:.4f}" in result.notes[0]
     assert result.card["training"]["finished_by"] == "block_drop(epochs=2), then static_int8"
     [file] = [study.folder / artifact.path for artifact in quantized.artifacts if artifact.kind == "onnx"]
-    assert (folder / "quantized" / "model.onnx").read_bytes() == file.read_bytes()
-    with pytest.raises(WrongUse, match="can't be exported as pt2; say --format onnx"):
+    exported, recorded = onnx.load(folder / "quantized" / "model.onnx"), onnx.load(file)
+    assert exported.graph == recorded.graph
+    said = {item.key: item.value for item in exported.metadata_props}
+    assert said["precision"] == "int8" and json.loads(said["classes"]) == list(DIGITS.classes)
+    with pytest.raises(WrongUse, match="can't be exported as pt2; say --format onnx,pipeline"):
         export_candidate(study, quantized, ["pt2", "onnx"], folder / "other", DIGITS)
     better = replace(quantized, metrics=tuple(replace(m, value=min(1.0, m.value + 0.02)) for m in quantized.metrics))
     with pytest.raises(ExportRefused, match=r"but .* was recorded"):

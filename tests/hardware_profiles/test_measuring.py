@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from archfront.contracts import Context, Proposal, Status, WrongUse
 from evaluators.base import attempt, create
-from hardware_profiles import fingerprint, measuring, profile, quiet, timing
+from hardware_profiles import estimating, fingerprint, profile, quiet, timing
 from hardware_profiles.device_profile import Profile
 from hardware_profiles.measuring import Timer, TimingFailed, TimingTimedOut, convert, measure, measure_file, runtime_of
 from hardware_profiles.runtimes.base import Unsupported
@@ -83,11 +83,11 @@ def test_a_measurement_is_complete(timer: Timer) -> None:
     assert throughput.low is not None and throughput.low <= throughput.value
     for metric in (latency, throughput, memory):
         how = metric.provenance
-        assert metric.kind == "measured"
+        assert metric.kind == ("predicted" if found.corrected and metric is not memory else "measured")
         assert (how.device, how.runtime, how.precision) == ("host", "onnxruntime", "float32")
         assert (how.threads, how.batch, how.input_shape) == (1, 1, INPUTS)
         assert how.runtime_version and how.host == fingerprint.digest()
-        assert how.protocol == ("interleaved-1 corrected" if found.corrected else "interleaved-1")
+        assert how.protocol == (estimating.CORRECTED if found.corrected else estimating.PROTOCOL)
 
 
 def test_a_larger_network_takes_longer_and_more_memory(timer: Timer) -> None:
@@ -107,37 +107,36 @@ def test_the_timing_process_is_pinned_and_loads_no_torch(timer: Timer) -> None:
 
 
 def test_a_killed_timing_process_is_an_error_and_the_next_one_works() -> None:
-    slow = Profile("host", cap_s=20, patience_s=20, runtime="onnxruntime")
-    with Timer(slow) as timer:
-        timer.start()
+    with Timer(HOST) as timer:
+        load(timer)
         pid = timer.pid
         assert pid is not None
         threading.Timer(1.0, os.killpg, (pid, signal.SIGKILL)).start()
         with pytest.raises(TimingFailed, match="died of SIGKILL"):
-            # A network that is never measured well enough within the second.
-            timer.ask({**request(timer), "plan": {"cap_s": 20, "patience_s": 20, "least_s": 20}}, 30)
+            timer.ask({"do": "slice", "seconds": 20}, 30)
         timer.start()
         assert timer.pid != pid
 
 
 def test_a_timing_process_that_takes_too_long_is_killed() -> None:
     with Timer(HOST) as timer:
-        timer.start()
+        load(timer)
         pid = timer.pid
         assert pid is not None
         start = time.perf_counter()
         with pytest.raises(TimingTimedOut, match="longer than 1 s"):
-            timer.ask({**request(timer), "plan": {"cap_s": 20, "patience_s": 20, "least_s": 20}}, 1)
+            timer.ask({"do": "slice", "seconds": 20}, 1)
         assert time.perf_counter() - start < 15
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
 
 
-def request(timer: Timer) -> dict[str, Any]:
+def load(timer: Timer) -> dict[str, Any]:
     from hardware_profiles.reference import reference_file
 
     reference = str(reference_file(timer.runtime))
-    return {"path": reference, "reference": reference, "threads": 1, "options": {}, "level": 1e9}
+    request = {"do": "load", "path": reference, "reference": reference, "threads": 1, "options": {}}
+    return timer.ask(request, 60)
 
 
 def test_a_crash_of_the_runtime_is_an_error_of_that_network_alone() -> None:
@@ -145,10 +144,15 @@ def test_a_crash_of_the_runtime_is_an_error_of_that_network_alone() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
         return {}
 
-    assert timing.in_fork(crash, {}) == {"error": "crashed", "reason": "the runtime died of SIGKILL"}
-    assert timing.in_fork(lambda _: os._exit(3), {})["reason"] == "the runtime ended the process with 3"
-    assert timing.in_fork(lambda value: {"got": value}, 5) == {"got": 5}
-    assert timing.in_fork(lambda _: [][0], 0)["reason"].startswith("IndexError")
+    assert timing.Fork(crash).ask({}) == {"error": "crashed", "reason": "the runtime died of SIGKILL"}
+    assert timing.Fork(lambda _: os._exit(3)).ask({})["reason"] == "the runtime ended the process with 3"
+    fork = timing.Fork(lambda value: {"got": 1 / value})
+    assert fork.ask(0)["reason"].startswith("ZeroDivisionError")
+    assert fork.ask(2) == {"got": 0.5}, "one that gave an error goes on"
+    os.kill(fork.pid, signal.SIGKILL)
+    assert [fork.ask(2)["reason"] for _ in range(2)] == ["the runtime died of SIGKILL"] * 2
+    fork.end()
+    timing.Fork(crash).end()
 
 
 def test_the_timing_process_ends_with_the_one_that_asked() -> None:
@@ -254,29 +258,6 @@ def test_pickles_in_a_pt2_file_are_refused(tmp_path: Path) -> None:
     legacy.write_bytes(evil.getvalue())
     with pytest.raises(Unsupported, match="no exported program"):
         refuse_pickles(legacy)
-
-
-@pytest.mark.parametrize(("quiet_at", "times"), [(0, 1), (2, 3), (9, 4)])
-def test_a_host_that_is_not_quiet_is_asked_again(monkeypatch: pytest.MonkeyPatch, quiet_at: int, times: int) -> None:
-    reply = {
-        "headline": 1e6, "low": 9e5, "high": 2e6, "shape": [1, 3, 8, 8], "precision": "float32", "samples": 9,
-        "percentiles": [1e6] * 4, "memory": 1e6, "stopped": "", "quiet_share": 0.0, "rounds": 9, "seconds": 1.0,
-        "difference": None,
-    }  # fmt: skip
-    calls: list[int] = []
-
-    def timed(*arguments: Any) -> measuring.Measurement:
-        calls.append(1)
-        corrected = len(calls) <= quiet_at
-        return measuring._measurement({**reply, "corrected": corrected}, HOST, runtime_of(HOST))
-
-    monkeypatch.setattr(measuring, "_time", timed)
-    host = Profile("host", pauses_s=(0.0, 0.0, 0.0))
-    found = measuring._time_until_quiet(Path(), host, Timer(host), None, None)
-    assert len(calls) == times
-    kinds = {metric.name: metric.kind for metric in found.metrics()}
-    worked_out = "predicted" if quiet_at == 9 else "measured"
-    assert kinds == {"latency_ms@host": worked_out, "throughput@host": worked_out, "peak_memory_mb@host": "measured"}
 
 
 def test_the_evaluator(tmp_path: Path) -> None:

@@ -45,3 +45,21 @@ def convolved(
         seen = around[(..., *places)].unflatten(1, (groups, -1))
         y = y + torch.einsum("goi,bgi...->bgo...", matrices[(..., *tap)], seen).flatten(1, 2)
     return y
+
+
+def behind_conv(
+    x: torch.Tensor, layers: nn.Module, kernel: int, *parts: object, stride: int = 1, groups: int = 1
+) -> torch.Tensor:
+    """What a convolution and the parts behind it give, `layers` being their modules, and no others."""
+    conv, *rest = layers
+    assert conv.weight.shape[1:] == (x.shape[1] // groups, *[kernel] * (x.dim() - 2))
+    y = convolved(x, conv.weight, kernel // 2, groups=groups, stride=stride)
+    y = y if conv.bias is None else y + per_channel(conv.bias, y)
+    for part, own in zip([part for part in parts if part is not None], rest, strict=True):
+        y = rebuilt(part, map_of(y), own)(y)
+    return y
+
+
+def behind(part: object, x: torch.Tensor, module: nn.Module | None = None) -> torch.Tensor:
+    """What a part gives that is built where the map `x` is, with the weights of `module` if it has any."""
+    return rebuilt(part, map_of(x), nn.Identity() if module is None else module)(x)

@@ -1,8 +1,11 @@
 """The study database: what is written comes back, one writer at a time, another schema is refused."""
 
 import json
+import os
+import socket
 import sqlite3
 import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -235,3 +238,26 @@ def test_the_migrations_give_the_schema(tmp_path):
 
     folder = f"{archfront.study.__path__[0]}/migrations"
     assert ScriptDirectory(folder).get_current_head() == REVISION
+
+
+def test_a_study_whose_driver_died_runs_no_more(url):
+    study = make(url)
+    with StudyWriter(study) as writer:
+        evaluated(writer, 0, 0.9, 2.0)
+        writer.ask([(Proposal(None, "c" * 32, number=1), "{}")])
+        assert study.running() and study.counts() == {"ok": 1, "running": 1}
+        with study.database.writing() as connection:  # this process's id, but begun at another time: it is gone
+            gone = f"{socket.gethostname()}:{os.getpid()}:0"
+            connection.execute(sa.update(studies).values(holder=gone, heartbeat=time.time()))
+        assert not study.running() and study.counts() == {"ok": 1, "stopped": 1}
+
+
+def test_hypervolume_of_other_objectives(url):
+    study = make(url)
+    with StudyWriter(study) as writer:
+        for number, (accuracy, latency, params) in enumerate([(0.9, 3.0, 10.0), (0.8, 2.0, 4.0), (0.5, 4.0, 12.0)]):
+            evaluated(writer, number, accuracy, latency, params)
+    wanted = [Objective.parse("accuracy"), Objective.parse("params")]
+    # From the corner (0.5, 12): (0.9, 10) dominates 0.4 x 2, and (0.8, 4) another 0.3 x 6.
+    assert study.hypervolume(objectives=wanted) == pytest.approx(0.4 * 2 + 0.3 * 6)
+    assert study.hypervolume() == pytest.approx(0.4 * 1 + 0.3 * 1)

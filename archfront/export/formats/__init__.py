@@ -31,6 +31,10 @@ class Format(ABC):
     def run(self, folder: Path, inputs: np.ndarray) -> np.ndarray:
         """The outputs (n, ...) of the exported files for `inputs` (n, ...)."""
 
+    def remarks(self, subject: Subject, folder: Path) -> list[str]:
+        """What else was looked at in the exported files, a line each. Raises `ExportRefused` where it isn't right."""
+        return []
+
     @abstractmethod
     def usage(self, subject: Subject) -> str:
         """How to load and run it, as a few lines of Python."""

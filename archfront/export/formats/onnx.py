@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import nn
 
 from archfront.export.errors import ExportRefused
 from archfront.export.formats import FORMATS, Format, batches
+from archfront.export.preprocessing import properties
 from archfront.export.subject import Subject
 from search_spaces.example_inputs import no_inputs
 
@@ -47,6 +49,14 @@ class Onnx(Format):
 def written(name: str, module: nn.Module, example: torch.Tensor, subject: Subject, file: Path) -> list[str]:
     """Write the module as ONNX with a batch of any size; gives the names of the files. Raises `ExportRefused`."""
     size = sum(tensor.numel() * tensor.element_size() for tensor in subject.state.values())
+    program = converted(name, module, example)
+    program.model.metadata_props.update(properties(subject))
+    program.save(str(file), external_data=size > LARGEST)
+    return sorted(found.name for found in file.parent.glob(file.name + "*"))
+
+
+def converted(name: str, module: nn.Module, example: torch.Tensor) -> Any:
+    """The module as torch's `ONNXProgram`, `inputs` to `outputs`, with a batch of any size. Raises `ExportRefused`."""
     with _quiet():
         try:
             program = torch.onnx.export(
@@ -62,10 +72,7 @@ def written(name: str, module: nn.Module, example: torch.Tensor, subject: Subjec
         except Exception as error:
             raise ExportRefused(f"{name}: torch can't convert this network: {_line(error)}") from error
     assert program is not None
-    properties = program.model.metadata_props
-    properties.update({"study": subject.study, "digest": subject.digest, "architecture": subject.outline})
-    program.save(str(file), external_data=size > LARGEST)
-    return sorted(found.name for found in file.parent.glob(file.name + "*"))
+    return program
 
 
 def ran(file: Path, inputs: np.ndarray) -> np.ndarray:

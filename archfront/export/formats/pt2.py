@@ -8,6 +8,7 @@ import torch
 
 from archfront.export.errors import ExportRefused
 from archfront.export.formats import FORMATS, Format, batches
+from archfront.export.preprocessing import properties
 from archfront.export.subject import Subject
 from search_spaces.example_inputs import no_inputs
 
@@ -33,7 +34,7 @@ class Pt2(Format):
             except Exception as error:
                 line = " ".join(str(error).split())[:300]
                 raise ExportRefused(f"pt2: torch.export can't trace this network: {line}") from error
-            torch.export.save(program, folder / FILE, extra_files={"digest": subject.digest, "study": subject.study})
+            torch.export.save(program, folder / FILE, extra_files=dict(properties(subject)))
         return [FILE]
 
     def run(self, folder: Path, inputs: np.ndarray) -> np.ndarray:

@@ -5,6 +5,8 @@ import sys
 import tempfile
 import textwrap
 from pathlib import Path
+from pprint import pformat
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ from archfront.export.formats import FORMATS, Format
 from archfront.export.lift import Lifted, lift, parts_in
 from archfront.export.literal import expression
 from archfront.export.modules import Imported
+from archfront.export.preprocessing import described, properties
 from archfront.export.subject import Subject, figure
 from search_spaces import torchvision_operators
 
@@ -32,8 +35,7 @@ class Python(Format):
 
     def write(self, subject: Subject, folder: Path) -> list[str]:
         (folder / FILE).write_text(source(subject), encoding="utf-8")
-        metadata = {"digest": subject.digest, "study": subject.study}
-        save_model(subject.model, str(folder / WEIGHTS), metadata)
+        save_model(subject.model, str(folder / WEIGHTS), properties(subject))
         return [FILE, WEIGHTS]
 
     def run(self, folder: Path, inputs: np.ndarray) -> np.ndarray:
@@ -82,8 +84,18 @@ def source(subject: Subject) -> str:
         pieces += [_heading(title), *definitions]
     written = expression(subject.network, lifted.class_names, before=len("ARCHITECTURE = "))
     pieces.append(_heading("The network"))
-    pieces.append(f"ARCHITECTURE = {written}\nINPUTS = {subject.inputs}\nOUTPUTS = {subject.outputs}")
+    said = described(subject.data_set) if subject.data_set is not None else {}
+    constants = {
+        "INPUTS": subject.inputs,
+        "OUTPUTS": subject.outputs,
+        "CLASSES": subject.classes,
+        "PREPROCESSING": said,
+    }
+    lines = [f"{name} = {_literal(value)}" for name, value in constants.items() if value]
+    pieces.append("\n".join([f"ARCHITECTURE = {written}", *lines]))
     pieces.append(ENTRY.replace("@SITE@", lifted.site))
+    if {"size", "mean"} <= said.keys():
+        pieces.append(PREPARE)
     return "\n\n\n".join(piece.strip("\n") for piece in pieces) + "\n"
 
 
@@ -91,6 +103,24 @@ def _heading(title: str) -> str:
     bar = f"# --- {title.partition(':')[0].rstrip('.')[:100]} "
     return bar.ljust(120, "-")
 
+
+PREPARE = '''
+def prepare(image: Any) -> torch.Tensor:
+    """A Pillow image, turned upright, as the network takes it, float32 (1, channels, height, width).
+
+    It is scaled until it covers the size, cropped in the middle and standardized, as the pictures were in training.
+    """
+    height, width = PREPROCESSING["size"]
+    image = image.convert(PREPROCESSING["mode"])
+    scale = max(width / image.width, height / image.height)
+    wide, high = max(width, round(image.width * scale)), max(height, round(image.height * scale))
+    image = image.resize((wide, image.height)).resize((wide, high))
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    image = image.crop((left, top, left + width, top + height))
+    pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(1, height, width, -1)
+    mean, std = (torch.tensor(PREPROCESSING[name]).view(1, -1, 1, 1) for name in ("mean", "std"))
+    return (pixels.permute(0, 3, 1, 2) / PREPROCESSING["scale"] - mean) / std
+'''
 
 BASE = '''
 class Part:
@@ -121,6 +151,15 @@ def load(weights: str | Path | None = None) -> nn.Module:
         raise ValueError(f"the file lacks {{len(missing)}} tensors of this network, as {{sorted(missing)[0]}}")
     return network.eval()
 '''
+
+
+def _literal(value: Any) -> str:
+    """A constant as Python source, in lines of the file's length."""
+    text = pformat(value, width=100, compact=True, sort_dicts=False)
+    if "\n" not in text:
+        return text
+    inner = "\n".join(f"    {line}".rstrip() for line in text[1:-1].replace("\n ", "\n").splitlines())
+    return f"{text[0]}\n{inner},\n{text[-1]}"
 
 
 def _docstring(subject: Subject, lifted: Lifted) -> str:
@@ -154,6 +193,7 @@ def _imports(lifted: Lifted) -> str:
     """Standard library, torch and safetensors, then what the parts use; timm behind what makes it importable."""
     own = [
         Imported("pathlib", "Path", "Path"),
+        Imported("torch", "", "torch"),
         Imported("torch", "nn", "nn"),
         Imported("typing", "Any", "Any"),
         Imported("safetensors.torch", "load_model", "load_model"),
@@ -165,7 +205,6 @@ def _imports(lifted: Lifted) -> str:
     shim = bool({"timm", "torchvision"} & lifted.packages)
     if shim:
         standard.append(Imported("sys", "", "sys"))
-        middle.append(Imported("torch", "", "torch"))
     blocks = [_statements(standard), _statements(middle)]
     if shim:
         text = Path(str(torchvision_operators.__file__)).read_text(encoding="utf-8")

@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from evaluators.recipes.augmentation import Augmentation, has_masks
 from search_spaces.errors import SpaceError
@@ -35,11 +34,10 @@ class Shift(Augmentation):
 
 def _moved(maps: Tensor, top: Tensor, left: Tensor, rows: int, columns: int) -> Tensor:
     n, channels, height, width = maps.shape
-    # Replication is for floats alone, and masks are integers; those of up to 2^53 stay what they are.
-    floats = maps if maps.is_floating_point() else maps.double()
-    padded = functional.pad(floats, (columns, columns, rows, rows), mode="replicate").to(maps.dtype)
-    across = left + torch.arange(width, device=maps.device)
-    down = top + torch.arange(height, device=maps.device)
-    picture = torch.arange(n, device=maps.device).view(n, 1, 1, 1)
-    channel = torch.arange(channels, device=maps.device).view(1, channels, 1, 1)
-    return padded[picture, channel, down.view(n, 1, height, 1), across.view(n, 1, 1, width)]
+    down = (top + torch.arange(height, device=maps.device) - rows).clamp(0, height - 1)
+    across = (left + torch.arange(width, device=maps.device) - columns).clamp(0, width - 1)
+    pixels = maps.permute(0, 2, 3, 1).reshape(n * height * width, channels)
+    picture = torch.arange(n, device=maps.device).view(n, 1, 1)
+    # Whole pixels by one number each: several times as fast as values by their four.
+    which = (picture * height + down.view(n, height, 1)) * width + across.view(n, 1, width)
+    return pixels.index_select(0, which.flatten()).view(n, height, width, channels).permute(0, 3, 1, 2)

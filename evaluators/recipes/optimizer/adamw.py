@@ -16,4 +16,4 @@ class AdamW(Optimizer):
     beta2: float = 0.999
 
     def made(self, groups: list[dict[str, Any]], recipe: Any) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(groups, lr=recipe.lr, betas=(self.beta1, self.beta2), foreach=True)
+        return torch.optim.AdamW(groups, lr=recipe.lr, betas=(self.beta1, self.beta2), fused=True)

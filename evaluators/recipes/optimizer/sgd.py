@@ -19,4 +19,4 @@ class SGD(Optimizer):
     uses_momentum: ClassVar[bool] = True
 
     def made(self, groups: list[dict[str, Any]], recipe: Any) -> torch.optim.Optimizer:
-        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
+        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True)

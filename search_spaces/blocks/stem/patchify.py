@@ -20,11 +20,14 @@ from search_spaces.site import Shape, Site
 class PatchifyStem(Part):
     """A linear layer on patches of `patch` x `patch` pixels that don't overlap, and a normalization.
 
-    Of sequences, on `patch` positions in a row.
+    Of sequences, on `patch` positions in a row. A positional encoding, if there is one, comes last. The
+    layer has a `bias` in any case where nothing normalizes.
     """
 
     patch: int = size("stride", default=4, shared=False)
     norm: Any = slot("norm", default="layer")
+    positional_encoding: Any = slot("positional_encoding", default=None)
+    bias: bool = False
 
     def validate(self) -> None:
         if self.patch < 1:
@@ -41,9 +44,11 @@ class PatchifyStem(Part):
         return (site.leads_to, *(side // self.patch for side in site.sides))
 
     def parts_at(self, site: Site) -> list[Placed]:
-        return [("norm", self.norm, site.at(self.shape_after(site)))]
+        after = site.at(self.shape_after(site))
+        return [("norm", self.norm, after), ("positional_encoding", self.positional_encoding, after)]
 
     def build(self, site: Site) -> nn.Module:
-        sides, bias = len(site.sides), self.norm is None
+        sides, bias, after = len(site.sides), self.bias or self.norm is None, site.at(self.shape_after(site))
         conv = convolution(sides, site.channels, site.leads_to, self.patch, self.patch, bias=bias)
-        return nn.Sequential(conv, *([] if self.norm is None else [self.norm.build(site.at(self.shape_after(site)))]))
+        rest = [inner.build(after) for inner in (self.norm, self.positional_encoding) if inner is not None]
+        return nn.Sequential(conv, *rest)
