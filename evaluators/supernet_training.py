@@ -322,9 +322,9 @@ class SupernetTraining:
 
 def _check_shared(recipe: Recipe) -> None:
     """Raise `WrongUse` for what makes no sense where many networks learn at once."""
-    named = {name: getattr(recipe, name) for name in ("teacher", "phases", "learning")}
+    named = {name: getattr(recipe, name) for name in ("teacher", "phases", "learning", "precision")}
     for name, value in named.items():
-        if value and value != "all":
+        if value and value not in ("all", "auto", "float32"):  # Supernets are trained in float32.
             raise WrongUse(f"a supernet is trained without recipe.{name}; leave it out, or train a network alone by it")
 
 

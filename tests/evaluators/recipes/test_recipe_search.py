@@ -304,9 +304,14 @@ def test_a_supernet_drops_branches_on_regularised_lessons_alone(digits: DataSet)
     assert "DropPath" not in kinds and any(type(m).__name__ == "DropPath" for m in supernet.network.modules())
 
 
-@pytest.mark.parametrize("slot", ["teacher", "phases", "learning"])
+@pytest.mark.parametrize("slot", ["teacher", "phases", "learning", "precision"])
 def test_what_makes_no_sense_for_a_supernet_is_refused(digits: DataSet, slot: str) -> None:
-    value = {"teacher": "distillation(network=x)", "phases": "progressive_resolution", "learning": "layer_wise"}[slot]
+    value = {
+        "teacher": "distillation(network=x)",
+        "phases": "progressive_resolution",
+        "learning": "layer_wise",
+        "precision": "bfloat16",
+    }[slot]
     with pytest.raises(WrongUse, match=f"a supernet is trained without recipe.{slot}"):
         supernet_training(digits, Recipe(epochs=1, **{slot: value}))
 

@@ -310,3 +310,31 @@ def test_what_a_phase_cant_do_is_said_before_a_search() -> None:
     with pytest.raises(WrongUse, match=r"phases=rotation_prediction can't be used .* it is for square pictures"):
         check_recipe(Recipe(phases="rotation_prediction"), oblong)
     check_recipe(Recipe(phases="rotation_prediction"), NUMBERS)
+
+
+def test_mixed_precision_trains_otherwise_is_told_and_resumes_exactly(tmp_path: Path, digits: DataSet) -> None:
+    settings = {"precision": "bfloat16", "epochs": 2, "averaging": "ema", "net": STAGED}
+    whole = trained(tmp_path / "whole", digits, **settings)
+    part = trained(tmp_path / "part", digits, 1, **settings)
+    path = tmp_path / "part" / part.artifacts[0].path
+    resumed = trained(tmp_path / "part", digits, 2, checkpoint=path, **settings)
+    full = trained(tmp_path / "full", digits, **{**settings, "precision": "float32"})
+    usual = trained(tmp_path / "usual", digits, **{**settings, "precision": "auto"})
+    assert same(weights(tmp_path / "part", resumed), weights(tmp_path / "whole", whole))
+    assert same(weights(tmp_path / "full", full), weights(tmp_path / "usual", usual))
+    assert not same(weights(tmp_path / "full", full), weights(tmp_path / "whole", whole))
+    told = [found.metrics[0].provenance.precision for found in (whole, full)]
+    assert told == ["mixed bfloat16", "float32"]
+
+
+def test_averages_follow_every_tensor_of_the_state_and_no_other() -> None:
+    network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    network.add_module("tied", network[0])
+    network.register_buffer("left_out", torch.zeros(1), persistent=False)
+    averaged = AveragedWeights.of(Recipe(averaging="ema(decay=0)"), network)
+    assert averaged is not None
+    for step in range(2):
+        network(torch.randn(4, 2))
+        network[0].weight = nn.Parameter(torch.randn(2, 2))  # Another tensor in the place of one is followed, too.
+        averaged.follow(network, step)
+        assert same(averaged.tensors, network.state_dict())
