@@ -15,8 +15,8 @@ import time
 
 import psutil
 
-SUBREAPER = 36
-"""`PR_SET_CHILD_SUBREAPER` of Linux's `prctl`."""
+SET_SUBREAPER, GET_SUBREAPER = 36, 37
+"""`PR_SET_CHILD_SUBREAPER` and `PR_GET_CHILD_SUBREAPER` of Linux's `prctl`."""
 EVERY_S = 1.0
 
 
@@ -35,16 +35,17 @@ class CpuMeter:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="cpu-meter", daemon=True)
         self._before = _waited_for()
+        self._before_subreaper = False
 
     def __enter__(self) -> "CpuMeter":
-        if sys.platform == "linux":
-            ctypes.CDLL(None, use_errno=True).prctl(SUBREAPER, 1, 0, 0, 0)
+        self._before_subreaper = _subreaper(True)
         self._thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._ended.set()
         self._thread.join()
+        _subreaper(self._before_subreaper)
 
     @property
     def seconds(self) -> float:
@@ -77,3 +78,13 @@ class CpuMeter:
 def _waited_for() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
+
+
+def _subreaper(wanted: bool) -> bool:
+    """Take orphaned descendants in, or no longer; whether they were before."""
+    if sys.platform != "linux":
+        return False
+    system, known = ctypes.CDLL(None), ctypes.c_int()
+    system.prctl(GET_SUBREAPER, ctypes.byref(known), 0, 0, 0)
+    system.prctl(SET_SUBREAPER, int(wanted), 0, 0, 0)
+    return bool(known.value)
