@@ -43,6 +43,8 @@ class Plan:
     timeout_s: float | None = None
     search_recipe: Mapping[str, str] = field(default_factory=dict)
     folder: str = ""
+    effort: str = "search"
+    """How long a latency is measured in the search: "search", or "brief" where trainings are short."""
 
     def to_json(self) -> dict[str, Any]:
         """The plan as JSON values."""
@@ -200,7 +202,7 @@ class Experiment:
             devices = {name.partition("@")[2] for name in self.plan.wanted if name.partition("@")[0] in DEVICE_METRICS}
             for device in sorted(filter(None, devices)):
                 given = self.plan.device if device == self.plan.device_name else device
-                found.append(create("latency", {"device": given}))
+                found.append(create("latency", {"device": given, "effort": self.plan.effort}))
         found.append(self.main)
         return {_label(evaluator): evaluator for evaluator in found}
 
