@@ -13,6 +13,8 @@ from search_spaces.errors import near
 from search_spaces.parts import without_recipe
 from search_spaces.space import SearchSpace
 
+LATEST_S = 120.0
+"""So late, at most, work is taken to begin after it was sent off."""
 DEVICE_METRICS = ("latency_ms", "throughput", "peak_memory_mb", "energy_mj")
 
 
@@ -41,6 +43,8 @@ class Plan:
     timeout_s: float | None = None
     search_recipe: Mapping[str, str] = field(default_factory=dict)
     folder: str = ""
+    effort: str = "search"
+    """How long a latency is measured in the search: "search", or "brief" where trainings are short."""
 
     def to_json(self) -> dict[str, Any]:
         """The plan as JSON values."""
@@ -198,7 +202,7 @@ class Experiment:
             devices = {name.partition("@")[2] for name in self.plan.wanted if name.partition("@")[0] in DEVICE_METRICS}
             for device in sorted(filter(None, devices)):
                 given = self.plan.device if device == self.plan.device_name else device
-                found.append(create("latency", {"device": given}))
+                found.append(create("latency", {"device": given, "effort": self.plan.effort}))
         found.append(self.main)
         return {_label(evaluator): evaluator for evaluator in found}
 
@@ -291,14 +295,18 @@ class Experiment:
         checkpoint: str | None = None,
         parents: Sequence[str] = (),
         seconds: float | None = None,
+        sent: float | None = None,
         final: bool = False,
         say: Callable[[str], None] = silent,
     ) -> Evaluation:
         """One part of an evaluation; errors are outcomes. The paths of files are relative to the study's folder.
 
-        `seconds` is how long it may take, `final` that its figures are to be handed over (see `Context`).
+        `seconds` is how long it may take from when it was `sent` (`time.time()`; a worker may have had to start first),
+        `final` that its figures are to be handed over (see `Context`).
         """
-        until = None if seconds is None else time.monotonic() + seconds
+        # Clocks of two hosts may differ, by more than a start takes, so not all of it is believed.
+        late = 0.0 if sent is None else min(max(0.0, time.time() - sent), LATEST_S)
+        until = None if seconds is None else time.monotonic() + seconds - late
         parents_files = tuple(self.context.folder / path for path in parents)
         context = replace(self.context, parents=parents_files, until=until, final=final, say=say)
         if checkpoint is not None:

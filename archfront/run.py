@@ -91,7 +91,7 @@ def search(order: Order, listener: Listener | None = None) -> tuple[Study, Progr
     progress.found, progress.notes = found(experiment), notes(order, controller, spending) + advice(experiment)
     progress.about = about(experiment, order.workers, launcher_name(order))
     if spending is not None:
-        progress.about += spending.lines()
+        progress.about += spending.lines(time.monotonic() - order.begun)
     at(f"starting {plural(order.workers, 'worker')}")
     with launcher_class(plan, order.workers, experiment, **launcher_settings) as launcher:
         evaluators, graded = experiment.evaluators, experiment.graded

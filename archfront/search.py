@@ -158,7 +158,8 @@ class Search:
         self.launcher = launcher
         self.progress = progress or Progress(budget)
         self.progress.objectives, self.progress.watch = study.objectives, launcher.activities
-        self.progress.started = time.monotonic()
+        # By a plan, the user's minutes began before data were read and workers started.
+        self.progress.started = time.monotonic() if timetable is None else timetable.begun
         self._listener: Listener = listener or (lambda progress: None)
         self._open: dict[int, _Open] = {}
         self._checkpoints: dict[str, tuple[int, str]] = {}

@@ -1,13 +1,21 @@
 """Tables and a plot of what `benchmarks.automl` measured, written into a Markdown page between two markers."""
 
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import plotly.graph_objects as go
+import plotly.io
 from plotly.colors import qualitative
 from plotly.subplots import make_subplots
 
-from archfront.contracts import WrongUse
 from archfront.report.report import write_picture
 from benchmarks.automl_standings import Record, Standing, limits, ratio, spread, standing
 
@@ -23,6 +31,9 @@ the hypervolume of its front.
 {END}
 """
 OURS = "archfront"
+ROOT = Path(__file__).resolve().parents[1]
+PATIENCE_S = 240.0
+"""Drawing may take so long."""
 COLOURS = qualitative.D3
 
 
@@ -83,12 +94,32 @@ def plot(found: Mapping[str, tuple[tuple[float, ...], list[Standing]]], to: Path
             shown.add(run.contender)
         figure.update_xaxes(type="log", title="latency, ms", row=_cell(place)[0], col=_cell(place)[1])
         figure.update_yaxes(title="test accuracy", row=_cell(place)[0], col=_cell(place)[1])
-    figure.update_layout(template="plotly_white", legend={"orientation": "h", "y": 1 + 0.12 / max(1, rows)})
-    try:
-        return write_picture(figure, to.with_suffix(".png"), 1000, 120 + 330 * rows)
-    except (WrongUse, RuntimeError, OSError):  # no kaleido, or no browser for it to draw with
-        figure.write_html(str(to.with_suffix(".html")), include_plotlyjs="cdn")
-        return to.with_suffix(".html")
+    figure.update_layout(template="plotly_white", legend={"orientation": "h", "y": 1 + 0.2 / rows})
+    picture = to.with_suffix(".png")
+    if drawn(figure, picture, 120 + 330 * rows):
+        return picture
+    figure.write_html(str(to.with_suffix(".html")), include_plotlyjs="cdn")
+    return to.with_suffix(".html")
+
+
+def drawn(figure: go.Figure, picture: Path, height: int) -> bool:
+    """Draw a picture in a process of its own; whether it could be drawn.
+
+    Drawing takes a browser, which may be missing, and on a busy host was seen to hang for ten minutes.
+    """
+    with TemporaryDirectory(prefix="archfront-") as name:
+        kept, made = Path(name, "figure.json"), Path(name, "figure.png")
+        figure.write_json(kept)
+        words = [sys.executable, "-m", "benchmarks.automl_report", str(kept), str(made), str(height)]
+        with subprocess.Popen(words, cwd=ROOT, start_new_session=True, stderr=subprocess.DEVNULL) as process:
+            deadline = time.monotonic() + PATIENCE_S
+            while process.poll() is None and not made.exists() and time.monotonic() < deadline:
+                time.sleep(0.2)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        if made.exists():
+            shutil.copyfile(made, picture)
+        return made.exists()
 
 
 def _cell(place: int) -> tuple[int, int]:
@@ -116,3 +147,15 @@ def write_page(page: Path, text: str, picture: Path) -> None:
     shown = f"![Fronts]({picture.name})" if picture.suffix == ".png" else f"[Fronts]({picture.name})"
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{shown}\n\n{END}{rest.partition(END)[2]}", "utf-8")
+
+
+def main() -> None:
+    """Draw the figure of a JSON file: FIGURE.json PICTURE.png HEIGHT."""
+    kept, made, height = sys.argv[1:]
+    whole = Path(made).with_suffix(".part.png")
+    write_picture(plotly.io.read_json(kept), whole, 1000, int(height))
+    whole.rename(made)
+
+
+if __name__ == "__main__":
+    main()

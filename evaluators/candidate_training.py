@@ -21,6 +21,7 @@ from evaluators.deadline import Deadline
 from evaluators.depthwise_convolution import fast_gradients
 from evaluators.optimization import Pace, optimizer_for, still
 from evaluators.phases import Phases
+from evaluators.pointwise_convolution import sound_gradients
 from evaluators.recipes.training import Recipe
 from evaluators.tested import EVALUATION_BATCH, tested
 from evaluators.training_loss import TrainingLoss
@@ -104,7 +105,7 @@ class Training:
         self.deadline = Deadline(self.context.until, whole, epochs >= self.recipe.epochs, tested)
         devices = [torch.cuda.current_device()] if self.device == "cuda" else []
         reached = float(done)
-        with torch.random.fork_rng(devices=devices), fast_gradients(self.model):
+        with torch.random.fork_rng(devices=devices), self.gradients():
             for epoch in range(done, epochs):
                 self.context.say(f"epoch {epoch + 1} of {min(epochs, ceil(self.deadline.total / self.batches))}")
                 steps = self._epoch(epoch)
@@ -113,6 +114,12 @@ class Training:
                     break
         self.following.tell(1.0 if self.deadline.whole else reached / max(1, self.recipe.epochs))
         return reached
+
+    @contextmanager
+    def gradients(self) -> Iterator[None]:
+        """Around training steps: gradients of convolutions that are right, and fast, on this device."""
+        with fast_gradients(self.model), sound_gradients(self.model):
+            yield
 
     def _epoch(self, epoch: int) -> int:
         """The steps of one epoch, as far as they fit; gives their number."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 TUNED_LR, TUNED_FIRST = 0.2, 0.3
 """The rate of a fine-tuning as a share of that of a training from scratch, and the first layer's as one of the last's;
-docs/pretrained.md has the comparison that they are from."""
+docs/pretrained.md has what they were tried on."""
 
 
 def default_recipe(dataset: "DataSet", **settings: Any) -> Recipe:

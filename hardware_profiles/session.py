@@ -55,12 +55,17 @@ def _of_search(profile: Profile) -> Effort:
 
 
 def _of_finals(profile: Profile) -> Effort:
-    exclusive_s, pauses_s = profile.patience_s * (1 + len(profile.pauses_s)), sum(profile.pauses_s)
-    return Effort(exclusive_s, min(exclusive_s, 2 * profile.cap_s), pauses_s, 2 * (exclusive_s + pauses_s), 0.01, 10)
+    exclusive_s, pauses_s = min(6.0, 2 * profile.patience_s), min(16.0, sum(profile.pauses_s))
+    return Effort(exclusive_s, min(exclusive_s, 2 * profile.cap_s), pauses_s, 30.0, 0.01, 10)
 
 
-EFFORTS: dict[str, Callable[[Profile], Effort]] = {"search": _of_search, "final": _of_finals}
-"""The efforts there are: that of a search, in which trainings wait for slices, and the longer one of its finals."""
+def _brief(profile: Profile) -> Effort:
+    return Effort(min(1.2, profile.patience_s), min(0.6, profile.cap_s), min(0.6, sum(profile.pauses_s)), 2.5, 0.05, 2)
+
+
+EFFORTS: dict[str, Callable[[Profile], Effort]] = {"search": _of_search, "final": _of_finals, "brief": _brief}
+"""The efforts there are: that of a search, in which trainings wait for slices; the longer one of its finals; and one
+where trainings are so short that all would wait for the device."""
 
 
 def effort_of(name: str, profile: Profile) -> Effort:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+os.environ.pop("COLUMNS", None)  # Tables are as wide as they need to be, whatever the terminal is.
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -17,6 +18,12 @@ def data_folder() -> Path:
     """Where the shared data sets and tables would be: `ARCHFRONT_DATA`, or `shared/data` beside the repository."""
     named = os.environ.get("ARCHFRONT_DATA")
     return Path(named) if named else REPOSITORY.parent / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def _as_wide_as_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the width that a library may have left in the environment."""
+    monkeypatch.delenv("COLUMNS", raising=False)
 
 
 @pytest.fixture(scope="session")

@@ -47,10 +47,13 @@ class Record:
         self._latest: dict[str, Evaluation] = {}
         self._seconds: dict[str, float] = {}
         self._late: dict[str, Evaluation] = {}
+        self._ended: set[str] = set()
 
     def add(self, evaluation: Evaluation, seconds: float = 0.0) -> None:
         """Take in an evaluation of a lower fidelity; `seconds` is what the training itself took."""
         digest, epochs = evaluation.proposal.digest, evaluation.proposal.fidelity
+        if epochs is None:
+            self._ended.add(digest)
         value = evaluation.values.get(self.objectives[0].metric)
         if evaluation.status is Status.TIMED_OUT and epochs is not None:
             self._late[digest] = evaluation
@@ -63,37 +66,37 @@ class Record:
         if seconds and epochs > before:
             self._seconds[digest] = seconds / (epochs - before)
 
-    def screened(self) -> list[Screened]:
-        """All candidates that were screened with success, in the order of their first results."""
+    def screened(self, ended: bool = False) -> list[Screened]:
+        """All that were screened with success, in the order of first results; with those that `ended`, too."""
         usual = float(np.median(list(self._seconds.values()))) if self._seconds else 1.0
         return [
             Screened(self._latest[digest], tuple(curve), self._seconds.get(digest, usual))
             for digest, curve in self._curves.items()
+            if ended or digest not in self._ended
         ]
 
     def unworthy(self, found: Evaluation, spending: Spending) -> str:
-        """Why a candidate isn't worth a training, by what is known of it before; empty where it may be.
-
-        It is too dear where the finals have no time for it, by what those took that have been trained. It is hopeless
-        where a network that is better in all that is known is expected to be more accurate, too, even where that one
-        turns out at the lower end and this one, as large as it is, at the upper end of what is expected.
-        """
-        macs, known = found.values.get("macs"), self.screened()
+        """Why a candidate isn't worth a training, by what is known of it before; empty where it may be."""
+        macs, known = found.values.get("macs"), self.screened(ended=True)
         if macs is None or len(known) < ENOUGH:
             return ""
         sizes = [one.evaluation.values.get("macs", macs) for one in known]
-        epoch_s = Pace([Timed("", one.epoch_s, 0.0, size) for one, size in zip(known, sizes, strict=True)]).epoch_s(
-            macs
-        )
-        if not spending.affords(epoch_s):
-            return f"an epoch of it would take some {epoch_s:.3g} s: the budget can't train it to the end"
-        others = self.objectives[1:]
+        pace = Pace([Timed("", one.epoch_s, 0.0, size) for one, size in zip(known, sizes, strict=True)])
+        if not spending.affords(pace.epoch_s(macs)):
+            return f"an epoch of it would take some {pace.epoch_s(macs):.3g} s: the budget can't train it to the end"
+        return self._hopeless(found, known, [math.log(size / macs) for size in sizes], spending.good_epochs)
+
+    def _hopeless(self, found: Evaluation, known: list[Screened], sizes: list[float], epochs: int) -> str:
+        """Why a candidate can't join the front: a network that is better in all that is known is expected to be more
+        accurate, even where that one turns out at the lower end of what is expected, and this one, as large as it is
+        (`sizes` are those of the others relative to it, in logarithms), at the upper end."""
+        first, others = self.objectives[0], self.objectives[1:]
         figures = losses(found.values, others)
         if not others or figures is None:
             return ""
-        after, first = self.expected(spending.good_epochs), self.objectives[0]
+        after = self.expected(epochs)
         ends = [after[one.evaluation.proposal.digest] for one in known]
-        hope = _hope([first.loss(one.value) for one in ends], [math.log(size) for size in sizes], math.log(macs))
+        hope = _hope([first.loss(one.value) for one in ends], sizes)
         for one, end in zip(known, ends, strict=True):
             better = losses(one.evaluation.values, others)
             worst = max(first.loss(end.low), first.loss(end.high))
@@ -104,7 +107,8 @@ class Record:
 
     def late(self) -> list[Screened]:
         """Those that came too late to be screened, of which nothing is known."""
-        return [Screened(one, UNKNOWN, 1.0) for one in self._late.values()]
+        late = (one for digest, one in self._late.items() if digest not in self._ended)
+        return [Screened(one, UNKNOWN, 1.0) for one in late]
 
     def front(self) -> list[Point]:
         """Those that no other dominates, each at the highest fidelity that it has: they don't quite compare."""
@@ -121,11 +125,11 @@ class Record:
         return expected(self._curves, self.objectives[0], epochs)
 
 
-def _hope(ends: Sequence[float], sizes: Sequence[float], size: float) -> float:
-    """The least loss that a network of a size may be hoped to have, by those of others: twice their spread below."""
+def _hope(ends: Sequence[float], sizes: Sequence[float]) -> float:
+    """The least loss that a network of size 0 may be hoped to have, by those of others: twice their spread below."""
     slope, level = np.polyfit(sizes, ends, 1) if max(sizes) > min(sizes) else (0.0, float(np.mean(ends)))
     spread = float(np.std(np.asarray(ends) - level - slope * np.asarray(sizes), ddof=2))
-    return float(level + slope * size - 2 * spread)
+    return float(level - 2 * spread)
 
 
 def chosen(record: Record, most: int, seconds: float, workers: int, good: int) -> list[Screened]:

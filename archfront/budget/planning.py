@@ -103,17 +103,20 @@ def with_spending(order: "Order", experiment: Experiment, known: "Study | None")
         before = Spending.from_json(known.settings["spending"])
         found = planned(seconds, order.workers, _timed_before(before), steps, decided, before.known, _used(order))
         found = replace(found, rungs=before.rungs, good_epochs=before.good_epochs, epochs=before.epochs)
-        return Planned(order, found, [])
+        return Planned(replace(order, plan=replace(order.plan, effort=before.effort)), found, [])
     if not order.plan.space and suits(data):
         order = replace(order, plan=replace(order.plan, space=SPACE))
         experiment = Experiment(replace(experiment.plan, space=SPACE), data)
     good = portfolio_of(experiment) if decided.portfolio else []
-    share, most = TIMING
+    (share, most), start = TIMING, _used(order)
     took = timed(experiment, good[:NETWORKS] or drawn(experiment), min(share * seconds, most))
-    spending = planned(seconds, order.workers, took, steps, decided, used=_used(order))
+    spending = planned(
+        seconds, order.workers, took, steps, decided, used=_used(order), start=start, measures=_measures(experiment)
+    )
     good = _affordable(experiment, good, took, spending)
     spending = replace(spending, known=len(good))
     plan = replace(order.plan, evaluator_settings={**_recipe(spending, steps), **order.plan.evaluator_settings})
+    plan = replace(plan, effort=spending.effort)
     plan = replace(plan, evaluator_settings={**plan.evaluator_settings, "epochs": spending.epochs})
     return Planned(replace(order, plan=plan, **_controller(spending)), spending, good)
 
@@ -126,6 +129,11 @@ def _affordable(experiment: Experiment, good: list[Any], took: list[Timed], spen
         if macs is not None and spending.affords(pace.epoch_s(macs)):
             found.append(architecture)
     return found[: max(LEAST_KNOWN, round(KNOWN * spending.candidates))]
+
+
+def _measures(experiment: Experiment) -> bool:
+    """Whether candidates are measured on a device."""
+    return any(one.resource.startswith("device:") for one in experiment.evaluators.values())
 
 
 def _used(order: "Order") -> float:

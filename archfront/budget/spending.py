@@ -26,6 +26,8 @@ SHARE = (0.3, 0.7)
 """The part of the time that is kept for the finals, at least and at most."""
 SHORTEST = 0.6
 """Of a good training: where so many finals would be shorter than this, there are fewer."""
+MEASURED_S = {"search": 9.0, "brief": 3.0}
+"""What a latency takes the device, which measures one network at a time, by how long it is measured."""
 REDUCTION = 3
 START_S, START_ALONE_S = 12.0, 2.0
 """What workers take to start, processes that import, load data and meet a network for the first time; and one that
@@ -72,6 +74,7 @@ class Spending:
     finals: int
     finals_s: float
     known: int = 0
+    effort: str = "search"
 
     def affords(self, epoch_s: float) -> bool:
         """Whether a network whose epoch takes so long could be trained to the end: a final has one worker."""
@@ -87,8 +90,8 @@ class Spending:
         fields: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in value.items()}
         return cls(**fields)
 
-    def lines(self, ends: bool = True) -> list[str]:
-        """The plan as it is said to the user."""
+    def lines(self, used: float = 0.0) -> list[str]:
+        """The plan as it is said to the user, when so many seconds are over already."""
         what = f"{duration(self.seconds)} on {self.workers} worker{'s' if self.workers > 1 else ''}"
         said = [
             f"plan for {what}: an epoch of a typical network takes {self.epoch_s:.3g} s here "
@@ -107,9 +110,8 @@ class Spending:
         if self.seconds * self.workers < SUPERNET * self.good_epochs * self.epoch_s:
             hours = SUPERNET * self.good_epochs * self.epoch_s / self.workers / 3600
             said.append(f"  no supernet: with this data it would take a budget of {duration(3600 * hours)} or more")
-        if ends:
-            end = time.strftime("%H:%M:%S", time.localtime(time.time() + self.seconds))
-            said.append(f"  it will end at {end}; --plan shows this and stops, --set plan.finals=N changes it")
+        end = time.strftime("%H:%M:%S", time.localtime(time.time() + self.seconds - used))
+        said.append(f"  it will end at {end}; --plan shows this and stops, --set plan.finals=N changes it")
         return said
 
 
@@ -121,11 +123,14 @@ def planned(
     choices: Choices,
     known: int = 0,
     used: float = 0.0,
+    start: float = 0.0,
+    measures: bool = False,
 ) -> Spending:
     """The plan for so many seconds of so many workers, whose trainings take as long as was timed.
 
     `steps` is how many an epoch has, `known` how many networks are known to be good, `used` how many of the seconds
-    are over. Raises `WrongUse` where the
+    are over, `start` how many of them this process took to start: workers take as long; `measures`, that
+    each candidate is measured on a device. Raises `WrongUse` where the
     budget doesn't even hold an epoch of the fastest network.
     """
     if not timed:
@@ -133,7 +138,7 @@ def planned(
     tests = statistics.median(one.tests_s for one in timed)
     epoch = statistics.median(one.epoch_s for one in timed)
     fastest, slowest = min(one.epoch_s for one in timed), max(one.epoch_s for one in timed)
-    before = used + (START_S if workers > 1 else START_ALONE_S)
+    before = used + (max(START_S, start) if workers > 1 else START_ALONE_S)
     work = max(0.0, seconds - before - END_S) * workers
     if work < 2 * (fastest + tests):
         least = (2 * (fastest + tests) + before + END_S) / 60
@@ -148,6 +153,9 @@ def planned(
     rungs = _rungs(good, trainings, choices) if share < 1 else ()
     each = sum(_cost(rungs, epoch, tests))
     candidates = max(1, int((1 - share) * work / each)) if rungs else 0
+    effort = "brief" if measures and each < workers * MEASURED_S["search"] else "search"
+    if measures and rungs:
+        candidates = max(1, min(candidates, int((1 - share) * work / workers / MEASURED_S[effort])))
     return Spending(
         seconds=seconds,
         workers=workers,
@@ -162,6 +170,7 @@ def planned(
         finals=finals,
         finals_s=share * (seconds - before - END_S) + END_S if finals else 0.0,
         known=known,
+        effort=effort,
     )
 
 

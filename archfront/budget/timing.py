@@ -88,7 +88,7 @@ def _steps(training: Any) -> list[float]:
     training.model.train()
     took: list[float] = []
     begun = time.monotonic()
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), training.gradients():
         for step, (inputs, targets) in enumerate(examples):
             with quiet.training_step():
                 start = time.monotonic()

@@ -40,9 +40,10 @@ class Job:
     final: bool = False
 
     def terms(self) -> dict[str, Any]:
-        """What `Experiment.work` is told besides the proposal, said when the work begins: plain values."""
+        """What `Experiment.work` is told besides the proposal, as plain values, at the moment when it is sent off."""
         left = None if self.until is None else max(0.0, self.until - time.monotonic())
-        return {"checkpoint": self.checkpoint, "parents": self.parents, "seconds": left, "final": self.final}
+        when = {"seconds": left, "sent": time.time()}
+        return {"checkpoint": self.checkpoint, "parents": self.parents, "final": self.final, **when}
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,14 @@ def test_a_process_whose_parent_ended_is_counted() -> None:
         assert meter.seconds - before >= 1.0
 
 
+def test_what_a_process_used_between_two_readings_is_counted_once_it_was_waited_for() -> None:
+    with CpuMeter(every_s=60) as meter:
+        before = meter.seconds
+        waiting = "import subprocess, sys; subprocess.run([sys.executable, '-c', {burn!r}])"
+        subprocess.run([sys.executable, "-c", waiting.format(burn=BURN)], check=True)
+        assert 1.0 <= meter.seconds - before < 5.0
+
+
 def test_a_hypervolume_is_the_area_in_accuracy_and_logarithm_of_latency() -> None:
     worst = Point(0.2, math.e**2)
     assert hypervolume([Point(0.7, math.e)], worst) == pytest.approx(0.5)

@@ -1,10 +1,13 @@
 """Who comes into the finals, on which worker and until when, by examples worked out by hand."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
 from archfront.budget.finals import FINAL, Finals, Record, Screened, chosen
+from archfront.budget.spending import Choices, Spending, planned
+from archfront.budget.timing import Timed
 from archfront.contracts import Evaluation, Metric, Objective, Proposal, Status
 
 GOALS = (Objective("accuracy", "max"), Objective("latency_ms", "min"))
@@ -100,3 +103,42 @@ def test_what_isnt_final_frees_nobody() -> None:
 
 def test_the_front_of_what_was_screened() -> None:
     assert [point.digest for point in record(*FIVE).front()] == ["large", "middle", "alike", "small"]
+
+
+def test_a_candidate_is_trained_to_the_end_once() -> None:
+    known = record(*FIVE)
+    known.add(Evaluation(Proposal("large", "large"), metrics=FIVE[0].metrics))
+    assert "large" not in names(chosen(known, 3, 1e6, 1, 10))
+
+
+def spending(**changes: float) -> Spending:
+    networks = [Timed("a", 1.0, 0.1, 1e6)]
+    return replace(planned(600, 2, networks, 100, Choices()), **changes)  # type: ignore[arg-type]
+
+
+def sized(name: str, accuracy: float, latency: float, macs: float) -> Evaluation:
+    found = screened(name, accuracy, latency)
+    return replace(found, metrics=(*found.metrics, Metric("macs", macs)))
+
+
+EIGHT = [sized(str(i), 0.60 + 0.02 * i, 1.0 + i, 1e6 * 2**i) for i in range(8)]
+
+
+def before_training(latency: float, macs: float) -> Evaluation:
+    metrics = (Metric("macs", macs), Metric("latency_ms", latency))
+    return Evaluation(Proposal("new", "new", 4), metrics=metrics)
+
+
+def test_what_the_budget_cannot_train_to_the_end_is_not_begun() -> None:
+    known, plan = record(*EIGHT), spending(finals_s=100.0, good_epochs=20)
+    assert "can't train it to the end" in known.unworthy(before_training(9.0, 1e10), plan)
+    assert known.unworthy(before_training(0.1, 1e6), plan) == ""
+    assert record(*EIGHT[:5]).unworthy(before_training(9.0, 1e10), plan) == "", "too little is known"
+
+
+def test_what_is_slow_and_small_cannot_join_the_front_and_what_is_large_or_fast_may() -> None:
+    known, plan = record(*EIGHT), spending(finals_s=1e9, good_epochs=4)
+    # As small as the least accurate ones, as slow as the most accurate: number 7 is better in all.
+    assert "is better in all that is known" in known.unworthy(before_training(20.0, 1e6), plan)
+    assert known.unworthy(before_training(20.0, 1e6 * 2**9), plan) == "", "so large that it may be the best"
+    assert known.unworthy(before_training(0.5, 1e6), plan) == "", "the fastest"

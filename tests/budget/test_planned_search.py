@@ -1,5 +1,6 @@
 """Searches that plan their budget, on real data: what is screened, what is trained to the end, and when it ends."""
 
+import tempfile
 import time
 from collections import Counter
 from dataclasses import replace
@@ -16,7 +17,7 @@ from archfront.search import Budget
 from archfront.study import Study
 
 
-def order(folder: Path, minutes: float = 0.3, settings: dict[str, Any] | None = None, **choices: Any) -> Order:
+def order(folder: Path, minutes: float = 0.5, settings: dict[str, Any] | None = None, **choices: Any) -> Order:
     plan = Plan(
         data="sklearn:wine",
         evaluator="training",
@@ -29,6 +30,14 @@ def order(folder: Path, minutes: float = 0.3, settings: dict[str, Any] | None = 
 @pytest.fixture(scope="module")
 def planned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Study, float]:
     folder = tmp_path_factory.mktemp("planned")
+    # Locks of its own: what other programs time on this host isn't waited for.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(folder))
+        patch.setattr(tempfile, "tempdir", None)
+        return searched(folder)
+
+
+def searched(folder: Path) -> tuple[Path, Study, float]:
     begun = time.monotonic()
     study, _ = search(order(folder, finals=2, epochs=9))
     return folder, study, time.monotonic() - begun

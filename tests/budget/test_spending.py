@@ -74,3 +74,12 @@ def test_the_plan_travels_as_json_and_is_said_in_a_few_lines() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(45, "45 s"), (125.4, "2:05 min"), (3725, "1:02 h"), (3599.7, "1:00 h")])
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_a_device_that_would_keep_all_waiting_measures_briefly() -> None:
+    quick = [Timed("a", 0.01, 0.001)]
+    alone = planned(600, 2, quick, 100, Choices())
+    measured = planned(600, 2, quick, 100, Choices(), measures=True)
+    assert (alone.effort, measured.effort) == ("search", "brief")
+    assert measured.candidates < alone.candidates and measured.candidates * 3 <= 600
+    assert planned(6000, 2, NETWORKS, 100, Choices(), measures=True).effort == "search"

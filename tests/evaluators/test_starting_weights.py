@@ -1,5 +1,6 @@
 """Trainings that begin with weights of other data: what is taken over, what isn't, and what is said of it."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from evaluators.base import attempt, create
 from evaluators.datasets import DataSet, Split, load
 from evaluators.recipe import fine_tuning_recipe
 from evaluators.starting_weights import start_from
+from evaluators.supernet_training import load_supernet
 from evaluators.tasks import Classification
 from evaluators.transferred_weights import depending, refitted, transfer
 from search_spaces.blocks import Block, Conv3x3Stem, DepthwiseConv
@@ -21,6 +23,7 @@ from search_spaces.building import build
 from search_spaces.canonical import digest
 from search_spaces.holes import one_of
 from search_spaces.space import Space
+from search_spaces.spaces import get_space
 from search_spaces.topologies import Network, Stage, Timm
 
 NETWORK = Network(Conv3x3Stem(1), (Stage(8, (Block(DepthwiseConv(3)),), None),))
@@ -104,6 +107,27 @@ def test_a_network_for_other_channels_and_sides_takes_what_fits() -> None:
     [stem] = depending(NETWORK, (1, 8, 8), 4, outputs_too=False)
     torch.testing.assert_close(own[stem], state[stem].sum(1, keepdim=True))
     assert all(torch.equal(own[name], state[name]) for name in own if own[name].shape == state[name].shape)
+
+
+def test_a_supernet_of_other_data_gives_weights(
+    tmp_path: Path, named: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = Path(__file__).parent.parent / "earlier"
+    shutil.copytree(earlier / "supernet", tmp_path / "supernet")
+    shutil.copy(earlier / "tiny_space.py", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    space, (supernet, _) = get_space("tiny_space.py:tiny"), load_supernet(tmp_path / "supernet")
+    network = space.sample(4)
+    before = supernet.extract(network).state_dict()
+    done = trained(tmp_path, named, network, start="supernet")
+    after = weights(tmp_path, done)
+    moved = {name for name in after if not torch.allclose(after[name], before[name], atol=1e-5)}
+    head = depending(network, named.inputs, 10, outputs_too=True)
+    assert {name for name in moved if "running" not in name and "num_batches" not in name} <= head and moved & head
+    assert "start=none" not in done.metrics[0].provenance.protocol
+    start_from("supernet").check(space)
+    with pytest.raises(WrongUse, match="no network of the space"):
+        start_from("supernet").check(Space(one_of(NETWORK, OTHER)))
 
 
 def pretrained(folder: Path) -> dict[str, torch.Tensor]:

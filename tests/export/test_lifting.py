@@ -27,7 +27,7 @@ from search_spaces.blocks import (
 )
 from search_spaces.families import FAMILIES
 from search_spaces.registry import load_file
-from search_spaces.topologies import Cell201, EarlyExit, Finished, Network, Stage, Tied, Trained
+from search_spaces.topologies import Cell201, EarlyExit, Finished, Network, Stage, Tied, Timm, Trained
 from tests.export.networks import subject_of
 
 BUILDING = [family for family in FAMILIES if family not in ("network", "stage", "block", "cell_operation")]
@@ -82,6 +82,19 @@ def covering(turn: int) -> Subject:
     return subject_of(network, (3, 16, 16))
 
 
+def covering_blocks() -> list[Subject]:
+    """Whole blocks of the classic families, with and without a stride, and a network of timm's."""
+    found = []
+    for name in names_of("block"):
+        if name == "block":  # It is everywhere else.
+            continue
+        block = FAMILIES["block"].get(name)()
+        down: Any = FAMILIES["downsample"].get(name)() if name in names_of("downsample") else "conv"
+        stages = (Stage(16, (block,), downsample=None), Stage(24, (block,), downsample=down))
+        found.append(subject_of(Network("conv3x3", stages), (3, 8, 8)))
+    return [*found, subject_of(Timm("lcnet_035"), (3, 32, 32))]
+
+
 def covering_exits() -> Subject:
     stages = (Stage(16, (Block("pool"),), downsample=None), Stage(16, (Block("pool"),)))
     return subject_of(Network("conv3x3", stages, wiring=EarlyExit(threshold=2.0)), (3, 8, 8))
@@ -134,7 +147,7 @@ def test_every_registered_part_is_exported_and_verified(tmp_path: Path) -> None:
     turns = max(len(names_of(family)) for family in BUILDING)
     # A part inside another (an activation in an MLP) has its turn only when the outer one has: twice round is enough.
     subjects = [covering(turn) for turn in range(2 * turns)] + [covering_cell(0), covering_recipe(), covering_tied()]
-    subjects += [covering_exits(), covering_tokens(), *covering_tables(), covering_finished()]
+    subjects += [covering_exits(), covering_tokens(), *covering_tables(), covering_finished(), *covering_blocks()]
     wanted = {f"{family}/{name}" for family in FAMILIES for name in names_of(family)}
     found: set[str] = set()
     chosen = []

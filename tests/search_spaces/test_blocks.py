@@ -74,7 +74,19 @@ def test_a_design_without_a_test_is_noticed(tmp_path):
 
 NAMES = ("parts", "site", "declarations", "errors", "families", "example_networks", "torchvision_operators", "holes")
 ALLOWED = {"torch", "timm", *(f"search_spaces.{name}" for name in NAMES)}
-STANDARD = {"copy", "collections", "collections.abc", "dataclasses", "typing", "math", "functools", "itertools", "json"}
+STANDARD = {
+    "copy",
+    "collections",
+    "collections.abc",
+    "dataclasses",
+    "typing",
+    "math",
+    "functools",
+    "itertools",
+    "json",
+    "inspect",
+    "types",
+}
 
 
 def block_files() -> list[Path]:

@@ -44,6 +44,8 @@ OTHERS: dict[str, tuple[int, ...]] = {
     "tabular_tokens": (7,),
 }
 """The inputs of the spaces that aren't for pictures."""
+HOW = dict.fromkeys(("families", "timm"), ("traced", "measured on random inputs"))
+"""Networks with layers of timm's may not be traceable; those are run to be counted."""
 
 
 @pytest.mark.parametrize("name", SPACES.names())
@@ -53,7 +55,7 @@ def test_both_ways_count_the_same(name: str) -> None:
     for seed in range(20):
         model = build(space.sample(seed), inputs, 10, seed=0)
         found = count(model, inputs)
-        assert found.how == "traced" and found.macs_spread is None
+        assert found.how in HOW.get(name, ("traced",)) and found.macs_spread is None
         assert (found.macs, found.activations) == measured(model, inputs)
 
 

@@ -11,16 +11,18 @@ class TestInvertedBottleneck(PartConformance):
         (InvertedBottleneck(kernel=5, expansion=1, norm=None), (16, 5, 7)),
         (InvertedBottleneck(3, 3, "layer", "hard_swish", "squeeze_excitation"), (16, 5, 7)),
         (InvertedBottleneck(3, 3, "batch", "relu", "eca"), (16, 9)),
+        (InvertedBottleneck(3, 2.3, divisor=8), (16, 5, 7)),
     ]
     refused = [(InvertedBottleneck(expansion=3, norm=GroupNorm(group_size=32)), (16, 8, 8))]
     wrong = [
         (lambda: InvertedBottleneck(kernel=2), "inverted_bottleneck.kernel"),
         (lambda: InvertedBottleneck(expansion=0.5), "inverted_bottleneck.expansion"),
+        (lambda: InvertedBottleneck(divisor=0), "inverted_bottleneck.divisor"),
     ]
 
     def reference(self, part, site, module, x):
         """Layer by layer: wide, depthwise, attention on the wide channels, narrow, and no activation behind that."""
-        layers, wide = iter(module), round(site.channels * part.expansion)
+        layers, wide = iter(module), 40 if part.divisor == 8 else round(site.channels * part.expansion)
 
         def conv(y, width, kernel=1, groups=1):
             layer = next(layers)
