@@ -6,11 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archfront.budget.known_good import SPACE, Pace, macs_of, portfolio_of, suits
-from archfront.budget.spending import Choices, Spending, planned
+from archfront.budget.spending import Choices, Spending, good_epochs, planned
 from archfront.budget.timing import NETWORKS, Timed, drawn, timed
 from archfront.contracts import WrongUse
 from archfront.plan import Experiment
+from search_spaces.canonical import text
 from search_spaces.errors import near
+from search_spaces.parts import Part
+from search_spaces.specs import spelled
 
 if TYPE_CHECKING:
     from archfront.run import Order
@@ -92,13 +95,15 @@ def with_spending(order: "Order", experiment: Experiment, known: "Study | None")
 
     Raises `WrongUse` for a budget that is too small for the data.
     """
-    data = experiment.data
+    data, decided = experiment.data, choices(order.choices)
     if data is None:
         raise WrongUse("the budget can't be planned without a data set; say --data")
     seconds = 60.0 * (order.budget.minutes or 0.0)
-    recipe = experiment.main.recipe(data)  # type: ignore[attr-defined]
-    steps = max(1, data.train.size // min(recipe.batch_size, data.train.size))
-    decided = choices(order.choices)
+    if known is None:
+        settings = suited(data, decided, order.plan.evaluator_settings)
+        order = replace(order, plan=replace(order.plan, evaluator_settings=settings))
+        experiment = Experiment(replace(experiment.plan, evaluator_settings=settings), data)
+    steps = _steps(experiment)
     if known is not None:
         before = Spending.from_json(known.settings["spending"])
         found = planned(seconds, order.workers, _timed_before(before), steps, decided, before.known, _used(order))
@@ -115,7 +120,7 @@ def with_spending(order: "Order", experiment: Experiment, known: "Study | None")
     )
     good = _affordable(experiment, good, took, spending)
     spending = replace(spending, known=len(good))
-    plan = replace(order.plan, evaluator_settings={**_recipe(spending, steps), **order.plan.evaluator_settings})
+    plan = replace(order.plan, evaluator_settings={**_staying(spending, steps), **order.plan.evaluator_settings})
     plan = replace(plan, effort=spending.effort)
     plan = replace(plan, evaluator_settings={**plan.evaluator_settings, "epochs": spending.epochs})
     return Planned(replace(order, plan=plan, **_controller(spending)), spending, good)
@@ -146,8 +151,31 @@ def _timed_before(before: Spending) -> list[Timed]:
     return [Timed("", epoch_s, before.tests_s) for epoch_s in epochs]
 
 
-def _recipe(spending: Spending, steps: int) -> dict[str, Any]:
-    """The settings of the evaluator that suit trainings which are screened, and end when time is over."""
+def _steps(experiment: Experiment) -> int:
+    """The steps of an epoch."""
+    size = experiment.data.train.size
+    recipe = experiment.main.recipe(experiment.data)  # type: ignore[attr-defined]
+    return max(1, size // min(recipe.batch_size, size))
+
+
+def suited(data: Any, decided: Choices, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The evaluator's settings: what suits trainings from scratch of this data set, below what was given."""
+    from evaluators.recipe import default_recipe
+    from evaluators.recipes.training import FIELDS
+    from evaluators.suited_recipe import budget_recipe
+
+    if not decided.recipe or any(given.get(key) for key in ("pretrained", "weights", "start")):
+        return dict(given)
+    usual = default_recipe(data)
+    epochs = decided.epochs or good_epochs(max(1, data.train.size // min(usual.batch_size, data.train.size)))
+    recipe = budget_recipe(data, epochs)
+    changed = {name: getattr(recipe, name) for name in FIELDS if getattr(recipe, name) != getattr(usual, name)}
+    texts = {name: spelled(text(value)) if isinstance(value, Part) else value for name, value in changed.items()}
+    return {**{name: value for name, value in texts.items() if name != "epochs"}, **given}
+
+
+def _staying(spending: Spending, steps: int) -> dict[str, Any]:
+    """The settings of the evaluator that let trainings be compared at any epoch, and end when time is over."""
     whole = spending.epochs * steps
     return {**STABLE, "warmup": round(min(0.1, max(steps, WARM_STEPS) / whole), 6)}
 

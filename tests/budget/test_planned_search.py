@@ -10,11 +10,17 @@ from typing import Any
 import pytest
 
 from archfront.budget.finals import FINAL
+from archfront.budget.planning import suited
+from archfront.budget.spending import Choices
 from archfront.contracts import WrongUse
 from archfront.plan import Plan
 from archfront.run import Order, plan_for, search
 from archfront.search import Budget
 from archfront.study import Study
+from evaluators.datasets import load
+from evaluators.recipe import default_recipe
+from evaluators.suited_recipe import budget_recipe
+from evaluators.training import TrainingEvaluator
 
 
 def order(folder: Path, minutes: float = 0.5, settings: dict[str, Any] | None = None, **choices: Any) -> Order:
@@ -121,3 +127,13 @@ def test_too_small_a_budget_says_what_would_do(tmp_path: Path) -> None:
 def test_a_chosen_length_of_training_is_kept_without_a_plan(tmp_path: Path) -> None:
     study, _ = search(order(tmp_path, minutes=0.05, settings={"epochs": 1}))
     assert "spending" not in study.settings and {row.fidelity for row in study.rows()} == {0}
+
+
+def test_the_recipe_is_the_one_that_suits_the_data_below_what_was_said() -> None:
+    data = load("digits")
+    found = suited(data, Choices(), {"lr": 0.5})
+    recipe = budget_recipe(data, 60)
+    made = TrainingEvaluator(**found).recipe(data)
+    assert made.lr == 0.5
+    assert made.one("optimizer") == recipe.one("optimizer") != default_recipe(data).one("optimizer")
+    assert suited(data, Choices(recipe=False), {"lr": 0.5}) == {"lr": 0.5}
