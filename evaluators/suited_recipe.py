@@ -28,7 +28,7 @@ def budget_recipe(dataset: DataSet, epochs: int, **settings: Any) -> Recipe:
     """The recipe for `epochs` epochs from scratch, with `settings` in place of its own.
 
     For classes of pictures and spectrograms it is Muon's where matrices are small, with averages of the weights that
-    reach back over a fixed share of the steps, and batches small enough for a few hundred steps; mirroring only where
+    reach back over a fixed share of the steps, and smaller batches where there would be few steps; mirroring only where
     pictures still look like their class (`may_mirror`), and label smoothing only in trainings that are no short ones.
     For other tasks, of which nothing was measured, it is `default_recipe`'s.
     """
@@ -58,7 +58,7 @@ def precision() -> str:
 def _batch_size(dataset: DataSet, epochs: int) -> int:
     """The usual one, halved until there are steps enough."""
     found = default_recipe(dataset).batch_size
-    while found > SMALLEST and epochs * (dataset.train.size // found) < STEPS:
+    while found > SMALLEST and epochs * max(1, dataset.train.size // found) < STEPS:
         found //= 2
     return found
 

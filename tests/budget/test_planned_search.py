@@ -97,6 +97,7 @@ def test_the_plan_alone_writes_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_search_without_finals_promotes_to_the_end_itself(tmp_path: Path) -> None:
     study, _ = search(order(tmp_path, finals=False, epochs=4, rungs=[1]))
     assert {row.fidelity for row in study.rows()} == {0, 1}

@@ -7,6 +7,7 @@ from search_spaces.topologies import Timm
 from tests.export.networks import subject_of
 
 
+@pytest.mark.slow
 def test_all_formats_of_a_network_of_timm_are_verified(tmp_path: Path) -> None:
     """Resized, with another stem and half the channels, and with branches that are merged."""
     architecture = Timm("lcnet_035", width=0.5, resolution=1.5, stem_stride=1)

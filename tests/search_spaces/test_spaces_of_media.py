@@ -237,6 +237,7 @@ def test_sinusoidal_positions_are_of_one_width() -> None:
 # Export.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPACES_OF)
 def test_networks_are_exported_with_an_open_batch(name: str, tmp_path: Any) -> None:
     """torch.export and ONNX, run with a batch that wasn't traced."""

@@ -63,6 +63,7 @@ def test_what_follows_a_tied_layer_is_not_folded_into_it(ties):
     assert_deployed_equal(model, INPUTS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ties", [(0, 1, 0), (0, 0, 0)])
 def test_every_format_of_a_tied_network_is_verified(ties, tmp_path: Path):
     block = Block(DepthwiseConv(3))

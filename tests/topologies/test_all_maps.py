@@ -58,6 +58,7 @@ def test_it_is_deployed_widened_and_scored(name):
 
 
 @EVERY
+@pytest.mark.slow
 def test_every_format_is_verified(name, tmp_path: Path):
     subject = subject_of(NETWORKS[name], (3, 14, 10), OUTPUTS)
     result = export_model(subject, [entry.name for entry in FORMATS if not entry.value.raw], tmp_path / "out")

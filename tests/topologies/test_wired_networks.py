@@ -197,6 +197,7 @@ def chain_of_exiting() -> Network:
 
 
 @EVERY
+@pytest.mark.slow
 def test_every_format_is_verified(name, tmp_path: Path):
     subject = subject_of(NETWORKS[name], INPUTS, OUTPUTS)
     result = export_model(subject, [entry.name for entry in FORMATS if not entry.value.raw], tmp_path / "out")
@@ -208,6 +209,7 @@ def test_every_format_is_verified(name, tmp_path: Path):
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "torch"])
 @EVERY
+@pytest.mark.slow
 def test_it_is_timed(name, runtime):
     quick: dict[str, Any] = {"cap_s": 0.3, "patience_s": 0.4, "pauses_s": ()}
     model = randomise(build(NETWORKS[name], INPUTS, OUTPUTS, seed=0), 0)
