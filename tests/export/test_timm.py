@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from archfront.export import FORMATS, export_model
 from search_spaces.topologies import Timm
 from tests.export.networks import subject_of
