@@ -473,6 +473,8 @@ def _kind(evaluation: Evaluation) -> str:
     """The reason without its figures, so that alike ones are counted together."""
     if evaluation.status is Status.INFEASIBLE:
         return evaluation.reason.rpartition(" breaks ")[2]
+    if evaluation.status is Status.SKIPPED:
+        return evaluation.reason.rpartition(": ")[2] or evaluation.reason[:80]
     return evaluation.reason[:80]
 
 

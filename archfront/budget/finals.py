@@ -136,14 +136,15 @@ def chosen(record: Record, most: int, seconds: float, workers: int, good: int) -
     """Up to `most` members of the front that is expected after full trainings, with time for all of them.
 
     They are those that together dominate most; one by one those that cost most for what they add are left out until
-    a training is at least `SHORTEST` of a good one in the `seconds` that the workers have.
+    a training is at least `SHORTEST` of a good one in the `seconds` that the workers have, one for each at least.
     """
     known = record.screened()
     if not known:
         return record.late()[: min(most, workers)]
     points = _points(known, record, good)
     members = _greedy(points, most)
-    while len(members) > 1 and _each(members, known, seconds, workers) < SHORTEST * good:
+    # A worker without one would have nothing to do.
+    while len(members) > workers and _each(members, known, seconds, workers) < SHORTEST * good:
         members = members[:-1]
     return [known[index] for index in members]
 

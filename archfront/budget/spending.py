@@ -149,7 +149,7 @@ def planned(
         )
     good = choices.epochs or good_epochs(steps)
     trainings = work / (good * epoch + tests)
-    finals, share = _finals(trainings, choices)
+    finals, share = _finals(trainings, choices, workers)
     rungs = _rungs(good, trainings, choices) if share < 1 else ()
     each = sum(_cost(rungs, epoch, tests))
     candidates = max(1, int((1 - share) * work / each)) if rungs else 0
@@ -180,11 +180,14 @@ def good_epochs(steps: int) -> int:
     return min(max(math.ceil(GOOD_STEPS / steps), GOOD_EPOCHS[0]), most)
 
 
-def _finals(trainings: float, choices: Choices) -> tuple[int, float]:
-    """How many finals there are, and the share of the time that they get, by the good trainings that it holds."""
+def _finals(trainings: float, choices: Choices, workers: int) -> tuple[int, float]:
+    """How many finals there are, and the share of the time that they get, by the good trainings that it holds.
+
+    There is one for each worker at least: a training has one, and the others would have nothing to do.
+    """
     if choices.finals is False:
         return 0, 0.0
-    usual = min(max(round(FINALS_SHARE * trainings), FINALS[0]), FINALS[1])
+    usual = max(min(max(round(FINALS_SHARE * trainings), FINALS[0]), FINALS[1]), workers)
     count = usual if choices.finals in (None, True) else int(choices.finals)
     return count, min(max(count / max(trainings, 1e-9), SHARE[0]), SHARE[1])
 

@@ -178,7 +178,8 @@ def status(progress: "Progress") -> str:
     if not progress.running and not progress.counts:
         return at
     infeasible = progress.counts["infeasible"]
-    failed = sum(progress.reasons.values()) - infeasible
+    skipped = progress.counts["skipped"]
+    failed = sum(progress.reasons.values()) - infeasible - skipped
     at_work = len(progress.activities) or progress.running
     words = [
         f"{at}{left}: {progress.done}{of} evaluated",
@@ -187,7 +188,12 @@ def status(progress: "Progress") -> str:
         f"{at_work} running",
         f"front of {len(progress.front)}",
     ]
-    counts = ((progress.running - at_work, "queued"), (failed, "failed"), (infeasible, "infeasible"))
+    counts = (
+        (progress.running - at_work, "queued"),
+        (failed, "failed"),
+        (infeasible, "infeasible"),
+        (skipped, "skipped"),
+    )
     words += [f"{count} {kind}" for count, kind in counts if count > 0]
     return ", ".join(words)
 
