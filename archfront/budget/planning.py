@@ -39,7 +39,7 @@ def choices(values: Mapping[str, Any]) -> Choices:
     given = {key: value for key, value in values.items() if key != "on"}
     if isinstance(given.get("rungs"), list):
         given["rungs"] = tuple(given["rungs"])
-    for key, kinds in (("portfolio", bool), ("recipe", bool), ("distillation", bool), ("epochs", int)):
+    for key, kinds in (("portfolio", bool), ("recipe", bool), ("epochs", int)):
         if key in given and not isinstance(given[key], kinds):
             raise WrongUse(f"plan.{key}={given[key]!r}: say {'a whole number' if kinds is int else 'true or false'}")
     finals = given.get("finals")

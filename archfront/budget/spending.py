@@ -48,7 +48,6 @@ class Choices:
     epochs: int | None = None
     portfolio: bool = True
     recipe: bool = True
-    distillation: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ MODULES = {
     "supernet": "supernet_road",
 }
 """The contenders, and the module of each in this package."""
-ABLATIONS = ("portfolio", "rungs", "finals", "recipe", "distillation")
+ABLATIONS = ("portfolio", "rungs", "finals", "recipe")
 """What of a search's plan can be switched off, one at a time: `plan.NAME`."""
 WITHOUT = "archfront-without-"
 
