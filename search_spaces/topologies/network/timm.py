@@ -8,7 +8,7 @@ from math import isfinite
 from types import FunctionType
 from typing import Any
 
-from search_spaces import torchvision_operators  # noqa: F401  isort: skip  (before anything imports timm)
+import search_spaces.torchvision_operators  # noqa: F401  isort: skip  (before anything imports timm)
 
 import timm
 import torch
